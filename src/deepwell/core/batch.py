@@ -1,0 +1,95 @@
+"""Batch: what a network sees at once. Encoded: what a Pipeline makes of a Table. Ragged: values of unequal length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of unequal length: flat values and where each row begins.
+
+    Row i is `values[offsets[i]:offsets[i + 1]]`. values: (total, ...); offsets: (rows + 1,) int64, offsets[0] = 0.
+    """
+
+    values: NDArray[Any]
+    offsets: IntArray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> IntArray:
+        """(rows,): how many values each row has."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: IntArray) -> Ragged:
+        """The given rows in that order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        index = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Ragged(self.values[index], offsets)
+
+    @property
+    def row_of_value(self) -> IntArray:
+        """(total,): the row that each flat value belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+
+EncodedColumn = NDArray[Any] | Ragged
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What a fitted Pipeline makes of a Table.
+
+    Attributes:
+        columns: array name -> one entry per usable row, in order. A field's main array has the field's name; companions
+            are `field.part` (e.g. `age.missing`).
+        rows: (usable,) int64: the Table row that each entry came from.
+        problems: Table row -> why it cannot be used. len(table) = len(rows) + len(problems).
+    """
+
+    columns: Mapping[str, EncodedColumn]
+    rows: IntArray
+    problems: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Named arrays of some examples; numpy on the host, tensors on the device.
+
+    Attributes:
+        arrays: name -> array, first axis = examples. Exceptions: ragged columns, given flat as `name` (total, ...) with
+            `name.row` (total,) int64, the example each value belongs to; and masks as `name.mask`.
+        examples: (size,) int64: index of each example in its Examples.
+    """
+
+    arrays: Mapping[str, Any]
+    examples: IntArray
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def replace(self, **arrays: Any) -> Batch:
+        """A copy with some arrays replaced or added."""
+        return Batch({**self.arrays, **arrays}, self.examples)
+
+
+def collate(columns: Mapping[str, EncodedColumn], index: IntArray) -> dict[str, NDArray[Any]]:
+    """The given examples of encoded columns as batch arrays: dense columns are sliced, ragged ones flattened."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, column in columns.items():
+        if isinstance(column, Ragged):
+            taken = column.take(index)
+            arrays[name], arrays[f"{name}.row"] = taken.values, taken.row_of_value
+        else:
+            arrays[name] = column[index]
+    return arrays

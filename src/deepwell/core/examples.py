@@ -1,0 +1,71 @@
+"""Examples: what the loss averages over. A row, a window, a pair, an episode: the engine sees only an index."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepwell.core.batch import Batch, EncodedColumn, IntArray, Ragged, collate
+from deepwell.core.keys import Key
+from deepwell.core.runner import Runner
+
+
+class Examples(ABC):
+    """The examples of one part.
+
+    Attributes:
+        count: how many there are; None: endless (self-made data).
+        units: (count,) the unit of each example, as any integers: what intervals resample. None: each is its own.
+        costs: (count,) cost of each (tokens, frames), which makes batches; None: all cost the same.
+        columns: where an example is a slice of dense arrays, these arrays: the engine slices them on any device and
+            never calls take. None otherwise.
+        rows: (count,) the row of the part's Table each example was made from; None where there is no such row.
+    """
+
+    count: int | None = None
+    units: IntArray | None = None
+    costs: NDArray[np.float64] | None = None
+    columns: Mapping[str, NDArray[Any]] | None = None
+    rows: IntArray | None = None
+
+    @abstractmethod
+    def take(self, index: IntArray, key: Key) -> Batch:
+        """The examples at `index` (size,), collated. Pure: the draws of example i come from key.fold(int(i)) alone."""
+
+    def advance(self, runner: Runner, step: int, key: Key) -> None:
+        """Called before each step: self-made data grows here. Default: nothing."""
+        return
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What changed since the examples were made, as named arrays; empty when nothing does."""
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Undo everything since `state` was taken."""
+        if state:
+            raise ValueError(f"these examples have no state; got {sorted(state)}")
+
+    def batches(self, size: int, key: Key) -> Iterator[Batch]:
+        """All examples once, in order, in batches of at most `size`."""
+        for start in range(0, self.count or 0, size):
+            yield self.take(np.arange(start, min(start + size, self.count or 0)), key)
+
+
+class RowExamples(Examples):
+    """One row, one example: slices of encoded columns. The default of Task.examples, and final."""
+
+    def __init__(self, columns: Mapping[str, EncodedColumn], rows: IntArray, units: IntArray | None = None) -> None:
+        self.count = len(rows)
+        self.rows = rows
+        self.units = units
+        self._columns = columns
+        dense = {n: c for n, c in columns.items() if not isinstance(c, Ragged)}
+        self.columns = dense if len(dense) == len(columns) else None
+
+    def take(self, index: IntArray, key: Key) -> Batch:
+        """See Examples; draws nothing."""
+        return Batch(collate(self._columns, index), index)

@@ -1,0 +1,60 @@
+"""Metric and Score: how per-example measures become one number with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = Mapping[str, NDArray[Any]]
+Finish = Callable[[Columns, NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How measured columns become one number.
+
+    Attributes:
+        name: e.g. "accuracy".
+        unit: of the value, e.g. "share", "nats", "EUR".
+        direction: which way is better.
+        finish: (columns, weights) -> values. columns: name -> (examples, ...); weights: (resamples, examples), all ones
+            for the plain value; returns (resamples,). Being linear in resamples is what makes intervals cheap.
+    """
+
+    name: str
+    unit: str
+    direction: Literal["higher", "lower"]
+    finish: Finish
+
+    def value(self, columns: Columns) -> float:
+        """The plain value over all examples."""
+        count = len(next(iter(columns.values())))
+        return float(self.finish(columns, np.ones((1, count)))[0])
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether value `a` is strictly better than `b`; NaN is never better."""
+        return a > b if self.direction == "higher" else a < b
+
+
+@dataclass(frozen=True)
+class Score:
+    """One measured figure. low, high: a 95% interval over units; n: units behind it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    n: int
+    unit: str
+    direction: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The score as JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value:.4g} ({self.low:.4g} to {self.high:.4g}, n = {self.n:,})"

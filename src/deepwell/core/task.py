@@ -1,0 +1,269 @@
+"""The task contract: one application is one final class in one file of tasks/, found by its file name.
+
+A task stores (schema, config) and changes nothing. It reads from top to bottom: what it is, what data it takes, network,
+loss, answers, proof, demo. The engine knows only this page; what an application cannot say here is a reason to change this
+page for all, never to ask elsewhere which task it is. Members marked * are required.
+
+    data      fits*  demo*  pipeline  split  examples  augment
+    network   network*  loss*  updates  plan_hints
+    answers   answers*  predict*  calibrate
+    proof     metrics*  measure*  baselines  watch
+    old files version  upgrade
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from numpy.typing import NDArray
+
+from deepwell.core.batch import Batch, Encoded
+from deepwell.core.config import NoRequest, Recipe
+from deepwell.core.errors import BundleError
+from deepwell.core.examples import Examples, RowExamples
+from deepwell.core.fields import Schema
+from deepwell.core.keys import Key
+from deepwell.core.runner import Emit, Runner
+from deepwell.core.scores import Metric
+from deepwell.core.table import Column, Part, Table
+
+if TYPE_CHECKING:
+    import torch
+
+Transform = Callable[[Batch, Key], Batch]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a task suits a schema. rank: 0 = not at all, 1 = this is what it is for.
+
+    roles: column -> role, what the task would set (e.g. {"label": "target"}). reason: one sentence, also for a 0.
+    """
+
+    rank: float
+    roles: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How rows become parts where the author of the data did not say.
+
+    kind: "stratified" (by the target; also rows that stand together by a group column), "random", or "time" (last rows of
+    each group are the test; later parts get the earlier rows as history). by: the column that orders rows, for "time".
+    test, select, calibrate: shares of all rows.
+    """
+
+    kind: str = "stratified"
+    by: str = ""
+    test: float = 0.2
+    select: float = 0.1
+    calibrate: float = 0.05
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a network needs to know about the data to be built; stored in the bundle, so it is rebuilt from the file alone.
+
+    fields: column -> its sizes by kind: number (1,); category (levels,) including missing/unknown at level 0 for inputs,
+    (classes,) for targets; image (channels, height, width).
+    examples: training examples. seconds: the training budget, None when open.
+    """
+
+    fields: Mapping[str, tuple[int, ...]]
+    examples: int
+    seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The sizes as JSON values."""
+        return {
+            "fields": {n: list(s) for n, s in self.fields.items()}, "examples": self.examples, "seconds": self.seconds
+        }  # fmt: skip
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> Sizes:
+        """The sizes that `to_json` wrote."""
+        return Sizes({n: tuple(s) for n, s in value["fields"].items()}, value["examples"], value["seconds"])
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss over a batch as a SUM, so that micro-batches and processes add up.
+
+    total: scalar tensor, the sum over units. units: how many units the sum is over (a number or scalar tensor).
+    parts: named sums for the record, detached by the engine.
+    """
+
+    total: torch.Tensor
+    units: torch.Tensor | float
+    parts: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Update:
+    """One optimiser step of a round. A task with one loss has one; adversaries have two.
+
+    name: for the record. parameters: glob over parameter names. loss: (network, batch, draw) -> Loss; None = Task.loss.
+    every: rounds between two such updates. coupled: examples of a batch depend on each other (in-batch negatives, batch
+    statistics), so the batch must not be cut into micro-batches.
+    """
+
+    name: str = "main"
+    parameters: str = "*"
+    loss: Callable[[torch.nn.Module, Batch, Key], Loss] | None = None
+    every: int = 1
+    coupled: bool = False
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the network has to beat. It is fitted on the training examples and answers as a Runner of the same calls.
+
+    kind: "trivial" (majority, mean, repeat last) or "classical" (linear, boosting). fit: (examples, pipeline, key) -> Runner.
+    """
+
+    name: str
+    kind: str
+    fit: Callable[[Examples, Pipeline, Key], Runner]
+
+
+class Pipeline(Protocol):
+    """Fitted transforms, one per field: raw value <-> arrays. The same object serves training and prediction."""
+
+    schema: Schema
+
+    def fit(self, table: Table) -> Pipeline:
+        """Learn every transform from the training rows; returns self."""
+        ...
+
+    def restore(self, state: Mapping[str, Any]) -> Pipeline:
+        """Take over what `state` gave, as read from a bundle; returns self. Raises BundleError for anything unexpected."""
+        ...
+
+    def encode(self, table: Table, *, targets: bool = True) -> Encoded:
+        """Arrays of the usable rows, and why the others are not. Targets are left out for questions."""
+        ...
+
+    def decode(self, name: str, array: NDArray[Any]) -> Column:
+        """Raw values of one field from its main array (for a category: from level or class indices)."""
+        ...
+
+    def classes(self, name: str) -> list[str]:
+        """The class names of a target category, in the order of its indices."""
+        ...
+
+    def sizes(self) -> Mapping[str, tuple[int, ...]]:
+        """Field name -> sizes, as Sizes.fields says."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """The fitted transforms as JSON values."""
+        ...
+
+
+class Task(ABC):
+    """One application. See the top of this file."""
+
+    Config: ClassVar[type[Recipe]] = Recipe
+    Request: ClassVar[type] = NoRequest
+    version: ClassVar[int] = 1
+    watch: ClassVar[str | None] = "loss"
+    """Chooses the best weights on the select part: "loss", the name of a part of the loss or of a metric; None: last EMA weights."""
+
+    def __init__(self, schema: Schema, config: Recipe) -> None:
+        self.schema = schema
+        self.config = config
+
+    # data ------------------------------------------------------------------------------------------------------------
+    @classmethod
+    @abstractmethod
+    def fits(cls, schema: Schema) -> Fit:
+        """Whether this task suits a schema; an empty Schema means no files at all."""
+
+    @classmethod
+    @abstractmethod
+    def demo(cls, seed: int) -> Table | None:
+        """Small synthetic data on which the task visibly learns in seconds; None: the task makes its own data."""
+
+    def pipeline(self, start: Pipeline | None) -> Pipeline | None:
+        """An unfitted pipeline, or `start` (a bundle's, for transfer). Default None: each field by its kind."""
+        return start
+
+    def split(self) -> SplitRule:
+        """How rows become parts where the author did not say."""
+        return SplitRule()
+
+    def examples(self, part: Part, pipeline: Pipeline) -> Examples:
+        """The examples of a part. Default: one row, one example. Part `predict` has no targets."""
+        encoded = pipeline.encode(part.rows, targets=part.name != "predict")
+        return RowExamples(encoded.columns, encoded.rows)
+
+    def augment(self, examples: Examples, pipeline: Pipeline) -> Sequence[Transform]:
+        """Random transforms of training batches on the device: (batch, key) -> batch, all arrays moved together.
+
+        `examples` are the training examples: a rule may look at them to decide what is harmless.
+        """
+        return ()
+
+    # network ---------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def network(self, sizes: Sizes) -> torch.nn.Module:
+        """The network: a module with named calls, each `call(arrays, state=None) -> (arrays, state)`.
+
+        A pure function of (schema, config, sizes). Encoders of fields are submodules named `encoder.<field>` (or
+        `encoder.<kind>` where one module reads all scalar fields of a kind).
+        """
+
+    @abstractmethod
+    def loss(self, network: torch.nn.Module, batch: Batch, draw: Key) -> Loss:
+        """The training loss of a batch (tensors). `draw` is this micro-step's key; torch's default generator is set to it."""
+
+    def updates(self) -> Sequence[Update]:
+        """The updates of one round, in order. Default: one, of all parameters, by `loss`."""
+        return (Update(),)
+
+    def plan_hints(self) -> Mapping[str, Any]:
+        """What the engine cannot see from outside, e.g. {"convolutional": True}. Never needed for correctness."""
+        return {}
+
+    # answers ---------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def answers(self, pipeline: Pipeline) -> Schema:
+        """The columns that predict gives."""
+
+    @abstractmethod
+    def predict(
+        self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
+    ) -> Table:
+        """Answers for a batch (numpy), one row per example, columns as `answers` says. `emit` streams pieces."""
+
+    def calibrate(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Mapping[str, float]:
+        """Numbers for CalibratedRunner, fitted on the measured columns of the calibrate part. Default: none."""
+        return {}
+
+    # proof -----------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def metrics(self, pipeline: Pipeline) -> Sequence[Metric]:
+        """The metrics, primary first."""
+
+    @abstractmethod
+    def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
+        """One line of numbers per example: answers against truth. name -> (size, ...), what Metric.finish reads."""
+
+    def baselines(self) -> Sequence[Baseline]:
+        """What the network has to beat. At least one is trivial."""
+        return ()
+
+    # old files -------------------------------------------------------------------------------------------------------
+    @classmethod
+    def upgrade(
+        cls, version: int, config: Mapping[str, Any], pipeline: Mapping[str, Any], names: Sequence[str]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, str]]:
+        """Config, pipeline state and a renaming of weights (old -> new) that turn a bundle of `version` into today's.
+
+        Raises BundleError where no way is known.
+        """
+        raise BundleError(f"this bundle is of version {version} of its task; version {cls.version} cannot read it")
