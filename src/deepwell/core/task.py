@@ -171,7 +171,7 @@ class Task(ABC):
     Request: ClassVar[type] = NoRequest
     version: ClassVar[int] = 1
     watch: ClassVar[str | None] = "loss"
-    """Chooses the best weights on the select part: "loss", the name of a part of the loss or of a metric; None: last EMA weights."""
+    """Chooses the best weights on the select part: "loss", a part of the loss or a metric by name; None: last EMA weights."""
 
     def __init__(self, schema: Schema, config: Recipe) -> None:
         self.schema = schema
