@@ -5,35 +5,39 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from deepwell import tasks
     from deepwell.core.errors import DeepwellError
     from deepwell.estimator import Estimator
-    from deepwell.verbs import check, doctor, evaluate, load, predict, report, show, tasks, train, verify
+    from deepwell.verbs.check import check
+    from deepwell.verbs.demo import demo
+    from deepwell.verbs.doctor import doctor
+    from deepwell.verbs.evaluate import evaluate
+    from deepwell.verbs.load import load
+    from deepwell.verbs.predict import predict
+    from deepwell.verbs.report import report
+    from deepwell.verbs.show import show
+    from deepwell.verbs.train import train
+    from deepwell.verbs.verify import verify
 
-_HOME = {
-    "DeepwellError": "deepwell.core.errors",
-    "Estimator": "deepwell.estimator",
-    **dict.fromkeys(
-        ["check", "doctor", "evaluate", "load", "predict", "report", "show", "tasks", "train", "verify"],
-        "deepwell.verbs",
-    ),
-}
 __all__ = [
-    "DeepwellError", "Estimator", "check", "doctor", "evaluate", "load", "predict", "report", "show", "tasks", "train",
-    "verify",
+    "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "show", "tasks",
+    "train", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'deepwell' has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(_HOME[name]), name)
+    if name == "tasks":  # the package of all applications: dw.tasks.names(), dw.tasks.find("tabular")
+        return importlib.import_module("deepwell.tasks")
+    home = {"DeepwellError": "deepwell.core.errors", "Estimator": "deepwell.estimator"}.get(name, "deepwell.verbs")
+    return getattr(importlib.import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -38,8 +38,8 @@ class DeepwellError(Exception):
         return f"{text}\n  repair: {self.repair}" if self.repair else text
 
 
-class UsageError(DeepwellError):
-    """What was asked cannot be done as asked."""
+class UsageError(DeepwellError, ValueError):
+    """What was asked cannot be done as asked. Also a ValueError, so that code written for scikit-learn understands it."""
 
     exit_code = 2
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, EncodedColumn, IntArray, Ragged, collate
+from deepwell.core.batch import Batch, Encoded, IntArray, Ragged, collate
 from deepwell.core.keys import Key
 from deepwell.core.runner import Runner
 
@@ -24,6 +25,7 @@ class Examples(ABC):
         columns: where an example is a slice of dense arrays, these arrays: the engine slices them on any device and
             never calls take. None otherwise.
         rows: (count,) the row of the part's Table each example was made from; None where there is no such row.
+        problems: Table row -> why no example could be made of it.
     """
 
     count: int | None = None
@@ -31,6 +33,7 @@ class Examples(ABC):
     costs: NDArray[np.float64] | None = None
     columns: Mapping[str, NDArray[Any]] | None = None
     rows: IntArray | None = None
+    problems: Mapping[int, str] = MappingProxyType({})
 
     @abstractmethod
     def take(self, index: IntArray, key: Key) -> Batch:
@@ -58,13 +61,14 @@ class Examples(ABC):
 class RowExamples(Examples):
     """One row, one example: slices of encoded columns. The default of Task.examples, and final."""
 
-    def __init__(self, columns: Mapping[str, EncodedColumn], rows: IntArray, units: IntArray | None = None) -> None:
-        self.count = len(rows)
-        self.rows = rows
+    def __init__(self, encoded: Encoded, units: IntArray | None = None) -> None:
+        self.count = len(encoded.rows)
+        self.rows = encoded.rows
+        self.problems = encoded.problems
         self.units = units
-        self._columns = columns
-        dense = {n: c for n, c in columns.items() if not isinstance(c, Ragged)}
-        self.columns = dense if len(dense) == len(columns) else None
+        self._columns = encoded.columns
+        dense = {n: c for n, c in encoded.columns.items() if not isinstance(c, Ragged)}
+        self.columns = dense if len(dense) == len(encoded.columns) else None
 
     def take(self, index: IntArray, key: Key) -> Batch:
         """See Examples; draws nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -60,8 +61,7 @@ class Schema:
     fields: tuple[Field, ...] = ()
 
     def __post_init__(self) -> None:
-        names = [f.name for f in self.fields]
-        doubled = sorted({n for n in names if names.count(n) > 1})
+        doubled = sorted(name for name, count in Counter(f.name for f in self.fields).items() if count > 1)
         if doubled:
             raise DataError(f"two fields are called {doubled[0]!r}", repair="give each column its own name")
 

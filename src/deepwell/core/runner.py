@@ -47,10 +47,12 @@ Call = Callable[[Arrays, State], tuple[Mapping[str, NDArray[Any]], State]]
 class NumpyRunner:
     """A Runner made of numpy functions: for baselines, and as the fake that tests of predict and measure use.
 
-    State is None or a dict of arrays whose first axis is the rows.
+    State is None or a dict of arrays whose first axis is the rows. notes: what a reader of its answers should know, as
+    sentences (e.g. that a baseline was fitted on a sample of the rows).
     """
 
     calls: Mapping[str, Call]
+    notes: tuple[str, ...] = ()
 
     def run(self, call: str, arrays: Arrays, state: State = None) -> tuple[dict[str, NDArray[Any]], State]:
         """See Runner."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -22,13 +23,18 @@ class Metric:
         unit: of the value, e.g. "share", "nats", "EUR".
         direction: which way is better.
         finish: (columns, weights) -> values. columns: name -> (examples, ...); weights: (resamples, examples), all ones
-            for the plain value; returns (resamples,). Being linear in resamples is what makes intervals cheap.
+            for the plain value; returns (resamples,), NaN where undefined. Being linear in resamples is what makes
+            intervals cheap.
+        trials: for a share between 0 and 1: columns -> how many examples' worth of yes/no outcomes stand behind it, i.e.
+            one over the most that a single example can move it (accuracy: all examples; area under the curve: those of
+            the rarer class). Intervals need it at 0 and 1, where resampling shows no spread. None: not such a share.
     """
 
     name: str
     unit: str
     direction: Literal["higher", "lower"]
     finish: Finish
+    trials: Callable[[Columns], float] | None = None
 
     def value(self, columns: Columns) -> float:
         """The plain value over all examples."""
@@ -42,7 +48,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Score:
-    """One measured figure. low, high: a 95% interval over units; n: units behind it."""
+    """One measured figure. low, high: a 95% interval over units; n: units behind it. NaN: undefined on these units."""
 
     name: str
     value: float
@@ -53,8 +59,8 @@ class Score:
     direction: str
 
     def to_json(self) -> dict[str, Any]:
-        """The score as JSON values."""
-        return asdict(self)
+        """The score as JSON values; null for an undefined number, because JSON has no NaN."""
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
 
     def __str__(self) -> str:
         return f"{self.name} {self.value:.4g} ({self.low:.4g} to {self.high:.4g}, n = {self.n:,})"

@@ -34,20 +34,24 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where rows came from, for error texts: row i stands in files[file[i]] at line[i] (1-based; 0 = the whole file)."""
+    """Where rows came from, for error texts: row i stands in files[file[i]] at line[i] (1-based; 0 = the whole file).
+
+    unit: what `line` counts: "line" in text files, "row" or "picture" where a file has no lines.
+    """
 
     files: tuple[str, ...]
     file: NDArray[np.int32]
     line: NDArray[np.int64]
+    unit: str = "line"
 
     def where(self, row: int) -> str:
         """`adult.csv, line 17`, or the file alone where a row is a file."""
         name, line = self.files[self.file[row]], int(self.line[row])
-        return f"{name}, line {line}" if line else name
+        return f"{name}, {self.unit} {line}" if line else name
 
     def take(self, rows: NDArray[Any]) -> Origin:
         """The origin of some of the rows."""
-        return Origin(self.files, self.file[rows], self.line[rows])
+        return Origin(self.files, self.file[rows], self.line[rows], self.unit)
 
 
 @dataclass(frozen=True, slots=True)

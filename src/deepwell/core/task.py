@@ -173,9 +173,17 @@ class Task(ABC):
     watch: ClassVar[str | None] = "loss"
     """Chooses the best weights on the select part: "loss", a part of the loss or a metric by name; None: last EMA weights."""
 
+    asks_rows: ClassVar[bool] = True
+    """Whether a question is a row (one answer per example); False: the request alone is the question and the batch is empty."""
+
     def __init__(self, schema: Schema, config: Recipe) -> None:
         self.schema = schema
         self.config = config
+
+    @classmethod
+    def name(cls) -> str:
+        """The name of the task: that of its file."""
+        return cls.__module__.rpartition(".")[2]
 
     # data ------------------------------------------------------------------------------------------------------------
     @classmethod
@@ -198,8 +206,7 @@ class Task(ABC):
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
         """The examples of a part. Default: one row, one example. Part `predict` has no targets."""
-        encoded = pipeline.encode(part.rows, targets=part.name != "predict")
-        return RowExamples(encoded.columns, encoded.rows)
+        return RowExamples(pipeline.encode(part.rows, targets=part.name != "predict"))
 
     def augment(self, examples: Examples, pipeline: Pipeline) -> Sequence[Transform]:
         """Random transforms of training batches on the device: (batch, key) -> batch, all arrays moved together.
@@ -219,7 +226,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, network: torch.nn.Module, batch: Batch, draw: Key) -> Loss:
-        """The training loss of a batch (tensors). `draw` is this micro-step's key; torch's default generator is set to it."""
+        """The training loss of a batch (tensors). `draw` is this micro-step's key; torch's default generator is set to it.
+
+        It runs under the plan's precision: outputs of the network may be bfloat16, so sums are taken in float32.
+        """
 
     def updates(self) -> Sequence[Update]:
         """The updates of one round, in order. Default: one, of all parameters, by `loss`."""
@@ -238,7 +248,10 @@ class Task(ABC):
     def predict(
         self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
     ) -> Table:
-        """Answers for a batch (numpy), one row per example, columns as `answers` says. `emit` streams pieces."""
+        """Answers for a batch (numpy), columns as `answers` says, one row per example (any number for an empty batch).
+
+        `emit` streams pieces of an answer as they are made.
+        """
 
     def calibrate(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Mapping[str, float]:
         """Numbers for CalibratedRunner, fitted on the measured columns of the calibrate part. Default: none."""

@@ -1,0 +1,169 @@
+"""One function per verb: call it, print what it gives."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deepwell.tracking.text import visible
+
+
+def run(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    """Run the verb that was asked for. Raises what the verb raises."""
+    {
+        "train": _train, "demo": _demo, "predict": _predict, "evaluate": _evaluate, "check": _check, "show": _show,
+        "verify": _verify, "report": _report, "tasks": _tasks, "doctor": _doctor,
+    }[asked.verb](asked, command)  # fmt: skip
+
+
+def _say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _options(asked: argparse.Namespace, *leave: str) -> dict[str, Any]:
+    """The options that were given."""
+    skip = {"verb", "request", "traceback", "data", "quiet", "json", *leave}
+    return {name: value for name, value in vars(asked).items() if name not in skip and value is not None}
+
+
+def _sinks(asked: argparse.Namespace) -> list[Any]:
+    from deepwell.tracking.terminal import Terminal
+
+    return [Terminal("json" if asked.json else "quiet" if asked.quiet else "auto")]
+
+
+def _train(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import train
+
+    data = None if not asked.data else asked.data[0] if len(asked.data) == 1 else asked.data
+    train(data, sinks=_sinks(asked), command=command, **_options(asked))
+
+
+def _demo(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import demo
+
+    demo(sinks=_sinks(asked), command=command, **_options(asked))
+
+
+def _predict(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import predict
+
+    answers = predict(asked.model, asked.data, out=asked.out, task=asked.task, device=asked.device, **asked.request)
+    if asked.out is None:
+        sys.stdout.write(answers.csv())
+        return
+    problems = sum(1 for p in answers["problem"] if p)
+    unanswered = f", {problems:,} of them empty (see the column problem)" if problems else ""
+    _say(f"{len(answers):,} answers in {visible(asked.out)}{unanswered}")
+
+
+def _evaluate(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.runs.options import SchemaAsked, parse
+    from deepwell.verbs import evaluate
+
+    maps = dict(parse(SchemaAsked, {"map": asked.map or []}).map)
+    found = evaluate(asked.model, asked.data, map=maps, task=asked.task)
+    if asked.json:
+        scores = [s.to_json() for s in found.scores]
+        _say(json.dumps({"scores": scores, "opened": found.opened, "rejected": len(found.rejected)}))
+        return
+    _say(repr(found))
+
+
+def _check(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    if asked.data is None:
+        return _conformance(asked)
+    from deepwell.verbs import check
+
+    found = check(asked.data, **_options(asked))
+    _say(f"{found.rows_read:,} rows read, {len(found.table):,} of them whole, {len(found.schema.fields)} columns")
+    width = min(30, max((len(f.name) for f in found.schema.fields), default=0))
+    for field in found.schema.fields:
+        _say(f"  {visible(field.name, 30).ljust(width)}  {field.kind:<9} {field.role:<7} {visible(field.reason, 300)}")
+    if found.task:
+        _say(f"task: {found.task}")
+    _say("nothing to report" if not found.findings else "look at:")
+    for finding in found.findings:
+        _say("  - " + "\n    ".join(visible(line, 400) for line in finding.split("\n")))
+    if asked.save:
+        _say(f"schema written to {visible(asked.save)}: edit it, then train with --schema {visible(asked.save)}")
+    return None
+
+
+def _conformance(asked: argparse.Namespace) -> None:
+    from deepwell.conformance import examine
+    from deepwell.core.errors import ConfigError, RunError
+
+    if not asked.task:
+        raise ConfigError("there is nothing to check", repair="name a data file, or a task file with --task")
+    findings = examine(asked.task)
+    for finding in findings:
+        mark = {True: "holds", False: "FAILS", None: "does not apply"}[finding.holds]
+        _say(f"  {mark:<15} {finding.name}: {visible(finding.seen, 300)} ({finding.seconds:.1f} s)")
+    failed = [f.name for f in findings if f.holds is False]
+    if failed:
+        raise RunError(f"{len(failed)} of {len(findings)} checks fail: {', '.join(failed)}")
+    _say(f"all {len(findings)} checks hold or do not apply")
+
+
+def _show(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import show
+
+    contents = show(asked.model)
+    for line in contents.card.splitlines():
+        _say(visible(line, 500))
+    numbers = sum(w.size for w in contents.weights.values())
+    _say(
+        f"task {visible(contents.task)} version {contents.task_version}; {len(contents.weights)} tensors, {numbers:,} numbers"
+    )
+    _say("config " + ", ".join(f"{visible(k)} = {visible(v)}" for k, v in contents.config.items()))
+
+
+def _verify(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import verify
+
+    for check, seen in verify(asked.model):
+        _say(f"  holds  {check}: {visible(seen)}")
+    _say("the model is whole")
+
+
+def _report(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import report
+
+    _say(str(report(asked.run)))
+
+
+def _tasks(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.core.config import options
+    from deepwell.verbs import tasks
+
+    for name, task in tasks(asked.name).items():
+        _say(f"{name}: {visible((task.__doc__ or '').splitlines()[0] if task.__doc__ else '')}")
+        if asked.name is None:
+            continue
+        _say("\nknobs (--set NAME=VALUE):")
+        _knobs({o.name: (o.must(), o.default, o.knob.meaning, o.knob.unit) for o in options(task.Config)})
+        asked_of = options(task.Request)
+        if asked_of:
+            _say("\nknobs of a question (predict --NAME VALUE):")
+            _knobs({o.name: (o.must(), o.default, o.knob.meaning, o.knob.unit) for o in asked_of})
+
+
+def _knobs(rows: Mapping[str, tuple[str, Any, str, str]]) -> None:
+    width = max(map(len, rows))
+    for name, (must, default, meaning, unit) in rows.items():
+        shown = "''" if default == "" else default
+        unit = f" ({unit})" if unit else ""
+        _say(f"  {name.ljust(width)}  {meaning}{unit}; {must}; default {shown}")
+
+
+def _doctor(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import doctor
+
+    for group, facts in doctor().items():
+        _say(group)
+        for name, value in facts.items():
+            _say(f"  {name}: {visible(value)}")

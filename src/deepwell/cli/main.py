@@ -1,0 +1,43 @@
+"""`deepwell VERB ...`: runs one verb and turns errors into texts and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from deepwell.cli.parser import parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong use, 75 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    asked = parse(arguments)
+    from deepwell.cli import commands
+    from deepwell.core.errors import DeepwellError, Interrupted
+
+    try:
+        commands.run(asked, ["deepwell", *arguments])
+    except BrokenPipeError:
+        # The reader of our output has left (`| head`): nothing more to say, and nowhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except DeepwellError as error:
+        return _explain(error, asked)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted before training began; nothing was written\n")
+        return Interrupted.exit_code
+    return 0
+
+
+def _explain(error: Exception, asked: argparse.Namespace) -> int:
+    from deepwell.core.errors import DeepwellError
+
+    if asked.traceback:
+        raise error
+    from deepwell.tracking.text import visible
+
+    text = "\n".join(visible(line, 2000) for line in str(error).split("\n"))
+    sys.stderr.write(f"error: {text}\n")
+    return error.exit_code if isinstance(error, DeepwellError) else 1

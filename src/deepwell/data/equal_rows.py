@@ -1,0 +1,92 @@
+"""Rows that are copies of each other: which rows have the same values in all inputs and targets.
+
+Each row gets a 64-bit number, the sum of mixed column codes (splitmix64; Steele et al. 2014); equal rows get equal numbers, and
+two different ones of a million rows collide with a probability of 3e-8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from deepwell.core.table import Column, ImageFile, Table
+
+UInts = NDArray[np.uint64]
+
+
+def row_codes(table: Table, names: Sequence[str]) -> UInts:
+    """(rows,): equal for rows whose cells are equal in all named columns. Pictures are compared by their bytes."""
+    total = np.zeros(len(table), np.uint64)
+    for place, name in enumerate(names):
+        # Position times an odd constant keeps (a, b) and (b, a) apart.
+        total += _mix(_codes(table[name]) + np.uint64((place + 1) * 0x9E3779B97F4A7C15 % 2**64))
+    return total
+
+
+def _mix(values: UInts) -> UInts:
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _codes(column: Column) -> UInts:
+    if column.ndim > 1:
+        rows = np.ascontiguousarray(column)
+        return np.fromiter((_digest(row) for row in rows), np.uint64, len(rows))
+    if column.dtype.kind == "f":
+        values = column.astype(np.float64) + 0.0  # -0.0 becomes 0.0
+        values[np.isnan(values)] = np.nan
+        return values.view(np.uint64)
+    if column.dtype.kind != "O":
+        return column.astype(np.int64).view(np.uint64)
+    cells = column.tolist()
+    shared = _shared_sizes(cells)
+    codes: dict[Any, int] = {}
+    return np.fromiter((codes.setdefault(_cell(cell, shared), len(codes)) for cell in cells), np.uint64, len(cells))
+
+
+def _cell(cell: Any, shared: set[int]) -> Any:
+    """Something that can be hashed and is equal for equal cells."""
+    if isinstance(cell, str) or cell is None:
+        return cell
+    if isinstance(cell, ImageFile):
+        return _file(cell.path, shared)
+    if isinstance(cell, np.ndarray):
+        return (cell.shape, _digest(np.ascontiguousarray(cell)))
+    if isinstance(cell, Image.Image):
+        return (cell.size, hashlib.blake2b(cell.tobytes()).digest())
+    return repr(cell)
+
+
+def _shared_sizes(cells: Sequence[Any]) -> set[int]:
+    """File sizes that several files have: only these need to be read, since files of different sizes differ."""
+    sizes = Counter(_size(cell.path) for cell in cells if isinstance(cell, ImageFile))
+    return {size for size, count in sizes.items() if count > 1}
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return -1
+
+
+def _file(path: str, shared: set[int]) -> Any:
+    if _size(path) not in shared:
+        return path
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").digest()
+    except OSError:
+        return path  # encoding will say what is wrong with it
+
+
+def _digest(array: NDArray[Any]) -> int:
+    return int.from_bytes(hashlib.blake2b(array.data, digest_size=8).digest(), "little")

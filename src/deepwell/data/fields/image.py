@@ -1,0 +1,128 @@
+"""image: each picture is decoded once, to uint8 at a working size that is found on the training pictures.
+
+Pictures of one size keep it and its shape, made smaller until no side is above `size`. Pictures of various sizes become
+squares with the median of their shorter sides, at most `size`. One channel if all sampled training pictures are grey (also
+grey ones stored as RGB), else three. Alpha is laid on white. Damaged pictures are problems of their rows, never a crash.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+import numpy as np
+
+from deepwell.core.batch import EncodedColumn, Ragged
+from deepwell.core.errors import BundleError, DataError
+from deepwell.core.fields import Field
+from deepwell.core.table import Column
+from deepwell.data.fields import pictures
+from deepwell.data.fields.kind import Kind, Parts, Problems, checked
+
+SAMPLE = 256
+SMALLEST = 8
+LARGEST = 1024
+
+
+class Image(Kind):
+    """See the top of this file.
+
+    Args:
+        size: the longest side of the working size, pixels.
+    Attributes:
+        channels_, height_, width_: the working size.
+    """
+
+    def __init__(self, size: int = 128) -> None:
+        self.size = size
+        self.channels_, self.height_, self.width_ = 3, size, size
+
+    def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
+        """See Kind. Raises DataError if none of the sampled pictures can be read."""
+        count = min(SAMPLE, len(column))
+        chosen = np.linspace(0, max(len(column) - 1, 0), count).astype(np.int64)  # evenly spaced, first to last
+        with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            looks = list(pool.map(_look, [column[row] for row in chosen]))
+        seen = [look for look in looks if not isinstance(look, str)]
+        if looks and not seen:
+            raise DataError(f"none of {len(looks)} training pictures can be read; the first: {looks[0]}")
+        if seen:
+            self.channels_ = 1 if all(grey for _, _, grey in seen) else 3
+            self.height_, self.width_ = _working_size([(height, width) for height, width, _ in seen], self.size)
+        return self
+
+    def encode(self, column: Column) -> tuple[Parts, Problems]:
+        """uint8 (rows, channels, height, width)."""
+        ready = self._as_is(column)
+        if ready is not None:
+            return {"": ready}, {}
+        out = np.zeros((len(column), self.channels_, self.height_, self.width_), np.uint8)
+        problems: dict[int, str] = {}
+
+        def fill(row: int) -> None:
+            try:
+                out[row] = pictures.decode(column[row], self.channels_, self.height_, self.width_)
+            except DataError as error:
+                problems[row] = str(error)
+
+        # Pillow releases the interpreter lock while it decodes and resizes.
+        with pictures.quiet(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(fill, range(len(column))):
+                pass
+        return {"": out}, dict(sorted(problems.items()))
+
+    def _as_is(self, column: Column) -> EncodedColumn | None:
+        """Array pictures that already have the working size, without decoding; grey ones without a copy."""
+        if column.dtype != np.uint8 or column.ndim not in (3, 4) or column.shape[1:3] != (self.height_, self.width_):
+            return None
+        if self.channels_ != (column.shape[3] if column.ndim == 4 else 1):
+            return None
+        if self.channels_ == 3:
+            return np.ascontiguousarray(column.transpose(0, 3, 1, 2))
+        view = column.reshape(len(column), 1, self.height_, self.width_).view()
+        view.flags.writeable = False
+        return view
+
+    def decode(self, array: EncodedColumn) -> Column:
+        """uint8 (rows, height, width) or (rows, height, width, 3) at the working size."""
+        if isinstance(array, Ragged):
+            raise TypeError("pictures at working size are never ragged")
+        return array[:, 0] if self.channels_ == 1 else array.transpose(0, 2, 3, 1)
+
+    def sizes(self) -> tuple[int, ...]:
+        """(channels, height, width)."""
+        return (self.channels_, self.height_, self.width_)
+
+    def state(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"channels": self.channels_, "height": self.height_, "width": self.width_}
+
+    def restore(self, state: Mapping[str, Any]) -> Self:
+        """See Kind."""
+        values = checked(state, "an image field", {"channels": int, "height": int, "width": int})
+        sides_fit = all(1 <= values[side] <= LARGEST for side in ("height", "width"))
+        if values["channels"] not in (1, 3) or not sides_fit:
+            raise BundleError(f"an image field has a working size that cannot be: {values!r}")
+        self.channels_, self.height_, self.width_ = values["channels"], values["height"], values["width"]
+        return self
+
+
+def _look(cell: Any) -> tuple[int, int, bool] | str:
+    """(height, width, whether grey) of one picture, or why it cannot be read."""
+    try:
+        height, width = pictures.measure(cell)
+        colours = pictures.decode(cell, 3, 32, 32).astype(np.int16)
+    except DataError as error:
+        return str(error)
+    return height, width, bool(np.abs(colours - colours[:1]).max() <= 4)  # JPEG may tint grey a little
+
+
+def _working_size(sizes: list[tuple[int, int]], cap: int) -> tuple[int, int]:
+    if len(set(sizes)) == 1:
+        scale = min(1.0, cap / max(sizes[0]))
+        height, width = (max(SMALLEST, round(side * scale)) for side in sizes[0])
+        return height, width
+    side = int(max(SMALLEST, min(cap, np.median([min(size) for size in sizes]))))
+    return side, side

@@ -1,0 +1,126 @@
+"""Cells of raw columns: which are missing, which are numbers, and the one text by which a category knows a value.
+
+Unusual: whole numbers have the same text in every storage form (1, 1.0 and "1"), because one missing cell is enough to make
+a reader store integers as floats.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepwell.core.batch import IntArray
+from deepwell.core.table import Column
+
+BoolArray = NDArray[np.bool_]
+
+
+def is_missing(cell: Any) -> bool:
+    """Whether one cell has no value: None, NaN, or text of nothing but blanks."""
+    if isinstance(cell, str):
+        return not cell or cell.isspace()
+    return cell is None or (isinstance(cell, (float, np.floating)) and bool(cell != cell))
+
+
+def missing(column: Column) -> BoolArray:
+    """(rows,): which cells have no value."""
+    if column.dtype.kind == "f":
+        return np.asarray(np.isnan(column).reshape(len(column), -1).all(axis=1), np.bool_)
+    if column.dtype.kind in "Mm":
+        return np.isnat(column)
+    if column.dtype.kind in "OU":
+        return np.fromiter((is_missing(cell) for cell in column.tolist()), np.bool_, len(column))
+    return np.zeros(len(column), np.bool_)
+
+
+def numbers(column: Column) -> tuple[NDArray[np.float64], BoolArray]:
+    """(rows,) float64 with NaN for missing cells, and (rows,) which cells have a value that is not a number."""
+    if column.dtype.kind in "fiub":
+        return column.astype(np.float64), np.zeros(len(column), np.bool_)
+    if column.dtype.kind == "O":
+        try:
+            return column.astype(np.float64), np.zeros(len(column), np.bool_)
+        except (ValueError, TypeError, OverflowError):
+            pass  # at least one cell is no number: find out which
+    read: dict[str, float | None] = {}
+    values = np.full(len(column), np.nan)
+    bad = np.zeros(len(column), np.bool_)
+    for row, cell in enumerate(column.tolist()):
+        if is_missing(cell):
+            continue
+        if isinstance(cell, str):
+            if cell not in read:
+                read[cell] = _number(cell)
+            number = read[cell]
+        else:
+            number = _number(cell)
+        if number is None:
+            bad[row] = True
+        else:
+            values[row] = number
+    return values, bad
+
+
+def _number(cell: Any) -> float | None:
+    try:
+        return float(cell)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def key(cell: Any) -> str | None:
+    """The text by which a category knows a value; None for a missing one."""
+    if is_missing(cell):
+        return None
+    if isinstance(cell, str):
+        return str(cell)
+    if isinstance(cell, (bool, np.bool_)):
+        return str(bool(cell))
+    if isinstance(cell, (int, np.integer)):
+        return str(int(cell))
+    if isinstance(cell, (float, np.floating)):
+        return str(int(cell)) if float(cell).is_integer() else repr(float(cell))
+    return str(cell)
+
+
+def factorise(column: Column) -> tuple[list[str | None], IntArray]:
+    """The different keys of a column (None for missing, if any), and (rows,) the index of each row's key.
+
+    Numeric columns give their keys in ascending order, others in order of first appearance.
+    """
+    if column.dtype.kind in "fiub":
+        unique, raw = np.unique(column, return_inverse=True)
+        cells = unique.tolist()
+    else:
+        values = column.tolist()
+        codes: dict[Any, int] = {}
+        try:
+            raw = np.fromiter((codes.setdefault(cell, len(codes)) for cell in values), np.int64, len(values))
+        except TypeError:  # a cell that cannot be hashed, e.g. a list
+            codes = {}
+            raw = np.fromiter((codes.setdefault(key(cell), len(codes)) for cell in values), np.int64, len(values))
+        cells = list(codes)
+    merged: dict[str | None, int] = {}
+    index = np.array([merged.setdefault(key(cell), len(merged)) for cell in cells], np.int64)
+    return list(merged), index[raw.reshape(-1)] if len(cells) else np.zeros(0, np.int64)
+
+
+def value_type(column: Column) -> str:
+    """What the present values of a column are: bool, int (also whole floats), float or text."""
+    if column.dtype.kind == "b":
+        return "bool"
+    if column.dtype.kind in "iu":
+        return "int"
+    if column.dtype.kind == "f":
+        present = column[np.isfinite(column)]
+        return "int" if np.array_equal(present, np.round(present)) else "float"
+    kinds = {type(cell) for cell in column.tolist() if not is_missing(cell)}
+    if kinds and kinds <= {bool, np.bool_}:
+        return "bool"
+    if kinds and all(issubclass(k, (int, np.integer)) and k is not bool for k in kinds):
+        return "int"
+    if kinds and all(issubclass(k, (int, float, np.integer, np.floating)) and k is not bool for k in kinds):
+        return value_type(numbers(column)[0])
+    return "text"

@@ -1,0 +1,147 @@
+"""Recognition: Table -> Schema. Each column gets a kind, a role and the reason in words with figures; the user's edits win.
+
+Columns by themselves: recognition_columns. The target: recognition_targets. This file puts them together and applies edits.
+Nothing is done in silence: what is not used is set aside with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from deepwell.core.errors import DataError, nearest
+from deepwell.core.fields import KINDS, ROLES, Field, Schema
+from deepwell.core.table import Table
+from deepwell.data.fields.kind import has_kind
+from deepwell.data.recognition_checks import compare, describe
+from deepwell.data.recognition_columns import SPLIT_WORDS, Look, look, recognise_column
+from deepwell.data.recognition_targets import check_target, default_target, target_field
+
+__all__ = ["Edits", "compare", "describe", "recognise"]
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What the user said about columns.
+
+    Attributes:
+        target: the columns to predict; empty: found out.
+        roles, kinds: column -> role or kind.
+        schema: a saved schema that replaces recognition; the other edits are applied on top of it.
+        task_roles: roles beyond core.fields.ROLES that the chosen task adds (user, item, ...).
+    """
+
+    target: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    schema: Schema | None = None
+    task_roles: tuple[str, ...] = ()
+
+
+def recognise(table: Table, edits: Edits | None = None) -> Schema:
+    """What each column is, what it is for, and why.
+
+    Raises DataError: edits for columns, kinds or roles that do not exist; a target that is missing, constant, nearly unique
+    or has a class with one row only.
+    """
+    edits = edits or Edits()
+    _check_edits(table, edits)
+    looks = {name: look(name, table[name]) for name in table.names}
+    schema = Schema(tuple(_field(looks[name], table, edits) for name in table.names))
+    training = _training_rows(table, schema, edits)
+    if edits.schema is None:
+        schema = _with_target(schema, training, edits)
+    schema = _with_edits(schema, edits)
+    schema = Schema(tuple(_set_aside(f, looks[f.name], edits) for f in schema.fields))
+    for target in schema.targets:
+        check_target(look(target.name, training[target.name]), target, training)
+    return schema
+
+
+def _training_rows(table: Table, schema: Schema, edits: Edits) -> Table:
+    """The rows by which targets are judged: where the author named parts, labels of other parts do not make classes."""
+    split = next((f.name for f in schema.fields if edits.roles.get(f.name, f.role) == "split"), None)
+    if split is None:
+        return table
+    part = np.array([SPLIT_WORDS.get(str(cell).lower(), "") for cell in table[split].tolist()])
+    return table.take(np.flatnonzero(part == "train")) if (part == "train").any() else table
+
+
+def _field(seen: Look, table: Table, edits: Edits) -> Field:
+    if edits.schema is None:
+        return recognise_column(seen, table)
+    if seen.name in edits.schema:
+        return edits.schema[seen.name]
+    return replace(recognise_column(seen, table), role="ignore", reason="set aside: not in the given schema")
+
+
+def _with_target(schema: Schema, training: Table, edits: Edits) -> Schema:
+    """The recognised schema with the targets' kinds found out as targets, not as inputs."""
+    targets = list(edits.target) or [name for name, role in edits.roles.items() if role == "target"]
+    if not targets:
+        found = default_target(schema)
+        targets = [found] if found is not None and found not in edits.roles else []
+    pictures = any(f.kind == "image" and f.name not in targets for f in schema.fields)
+    return Schema(
+        tuple(
+            target_field(look(f.name, training[f.name]), f, pictures) if f.name in targets else f for f in schema.fields
+        )
+    )
+
+
+def _with_edits(schema: Schema, edits: Edits) -> Schema:
+    for name, kind in edits.kinds.items():
+        old = schema[name]
+        role = "input" if old.role in ("ignore", "id") and has_kind(kind) else old.role
+        if kind != old.kind:
+            schema = schema.edit(name, kind=kind, role=role, reason=f"kind {kind} as given (recognised: {old.reason})")
+    for name, role in edits.roles.items():
+        if role != schema[name].role:
+            schema = schema.edit(name, role=role, reason=f"role {role} as given (recognised: {schema[name].reason})")
+    if edits.target:
+        for f in schema.targets:
+            if f.name not in edits.target:
+                schema = schema.edit(f.name, role="ignore", reason="set aside: another target was given")
+        schema = schema.with_roles(dict.fromkeys(edits.target, "target"))
+    return schema
+
+
+def _set_aside(field: Field, seen: Look, edits: Edits) -> Field:
+    """Inputs of a kind that cannot be encoded are set aside, also where the user asked for them."""
+    if field.role != "input":
+        return field
+    if field.kind == "id" and field.name not in edits.kinds:  # an id that the user wants to be read
+        return replace(field, kind="number" if seen.form == "number" else "category")
+    if has_kind(field.kind):
+        return field
+    return replace(field, role="ignore", reason=f"set aside: {field.kind} columns are not read yet ({field.reason})")
+
+
+def _check_edits(table: Table, edits: Edits) -> None:
+    for name in edits.target:
+        if name not in table:
+            raise DataError(
+                f"there is no column {name!r} to predict{nearest(name, table.names)}",
+                repair="the columns are " + ", ".join(repr(n) for n in table.names[:30]),
+            )
+    for option, given in (("--role", edits.roles), ("--kind", edits.kinds)):
+        for name in given:
+            if name not in table:
+                raise DataError(f"{option} names the column {name!r}, which does not exist{nearest(name, table.names)}")
+    known = [*ROLES, *edits.task_roles]
+    for name, role in edits.roles.items():
+        if role not in known:
+            raise DataError(f"--role {name}={role}: {role!r} is not a role{nearest(role, known)}")
+        if name in edits.target and role != "target":
+            raise DataError(f"the column {name!r} was given as target and with the role {role!r}")
+    for name, kind in edits.kinds.items():
+        if kind not in KINDS:
+            raise DataError(f"--kind {name}={kind}: {kind!r} is not a kind of column{nearest(kind, KINDS)}")
+    for name in edits.schema.names if edits.schema is not None else ():
+        if name not in table:
+            raise DataError(
+                f"the given schema has the column {name!r}, which the data lacks{nearest(name, table.names)}",
+                repair="take it out of the schema file, or read data that has it",
+            )

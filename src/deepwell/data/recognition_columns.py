@@ -1,0 +1,304 @@
+"""One column by itself: what its cells look like, and from that its kind, role and reason. Targets: recognition_targets.
+
+The rules stand in `recognise_column` in the order in which they are tried. Each reason gives the figures it rests on, so
+that a user who disagrees knows which edit to make.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepwell.core.batch import IntArray
+from deepwell.core.fields import Field
+from deepwell.core.table import Column, Table
+from deepwell.data.fields import pictures
+from deepwell.data.fields.values import factorise, key, missing, numbers
+
+PARSED = 0.95
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn", "learn"), "train"),
+    **dict.fromkeys(("select", "valid", "validation", "val", "dev", "development"), "select"),
+    **dict.fromkeys(("calibrate", "calibration", "cal"), "calibrate"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
+}
+SPLIT_NAMES = {"split", "part", "subset", "fold", "partition", "set"}
+ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "key", "rowid", "row", "unnamed", "nr", "no"}
+CODE_WORDS = {"zip", "zipcode", "postcode", "postal", "plz", "code"}
+WEIGHT_NAMES = {"weight", "weights", "fnlwgt", "pweight", "wt", "wgt"}
+_TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(am|pm|z|[+-]\d{2}:?\d{2})?)?"
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DATE = re.compile(
+    rf"(\d{{4}}-\d{{1,2}}(-\d{{1,2}})?{_TIME}|\d{{1,4}}[/.]\d{{1,2}}[/.]\d{{2,4}}{_TIME}|\d{{1,2}}:\d{{2}}(:\d{{2}})?"
+    rf"|\d{{1,2}}[- ]{_MONTH}[- ,]+\d{{2,4}}{_TIME}|{_MONTH} \d{{1,2}},? \d{{4}}{_TIME})",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen in a column.
+
+    Attributes:
+        form: number, bool, text, image, points, time, nested or vector.
+        cells, counts: the different present values, and how many rows have each; for other forms than number, bool and
+            text empty. inverse: for text (rows,) index into cells (-1: missing).
+        values: (rows,) float64 with NaN; for text what parses. parsed: share of present cells that are numbers.
+    """
+
+    name: str
+    form: str
+    rows: int
+    missing: int
+    cells: Sequence[Any]
+    inverse: IntArray
+    counts: IntArray
+    values: NDArray[np.float64]
+    parsed: float
+
+    @property
+    def present(self) -> int:
+        """Rows that have a value."""
+        return self.rows - self.missing
+
+    @property
+    def distinct(self) -> int:
+        """How many different values there are."""
+        return len(self.cells)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The different values as text, in the order of `cells`. Slow for a million numbers: ask `distinct` for the count."""
+        return [str(key(cell)) for cell in self.cells]
+
+    def first_row(self, index: int) -> int:
+        """The first row that holds `cells[index]`."""
+        found = self.inverse == index if self.form == "text" else self.values == float(self.cells[index])
+        return int(np.flatnonzero(found)[0])
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers."""
+        found = self.values[np.isfinite(self.values)]
+        return self.parsed == 1 and len(found) > 0 and bool((found == np.round(found)).all())
+
+    @property
+    def range(self) -> str:
+        """`17 to 90`."""
+        found = self.values[np.isfinite(self.values)]
+        return f"{found.min():g} to {found.max():g}" if len(found) else "none finite"
+
+    @property
+    def gaps(self) -> str:
+        """`; 12 missing (0.3%)`, or nothing."""
+        return f"; {self.missing:,} missing ({self.missing / self.rows:.1%})" if self.missing else ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For Field.facts."""
+        facts: dict[str, Any] = {"rows": self.rows, "missing": self.missing}
+        return {**facts, "distinct": self.distinct} if self.form in ("number", "bool", "text") else facts
+
+
+def words(name: str) -> list[str]:
+    """The words of a column name in lower case: `PassengerId` -> passenger, id."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
+
+
+def look(name: str, column: Column) -> Look:
+    """What a column looks like."""
+    form = _form(column)
+    empty = np.zeros(0, np.int64)
+    if form not in ("number", "bool", "text"):
+        cells = column.tolist() if column.dtype == object else []
+        gaps = int(missing(column).sum()) if column.dtype != object else sum(cell is None for cell in cells)
+        return Look(name, form, len(column), gaps, [], empty, empty, np.zeros(0), 0.0)
+    if form == "text":
+        return _look_at_text(name, column)
+    values = column.astype(np.float64)
+    cells, counts = np.unique(column[~np.isnan(values)], return_counts=True)
+    return Look(name, form, len(column), len(column) - int(counts.sum()), cells.tolist(), empty, counts, values, 1.0)
+
+
+def _look_at_text(name: str, column: Column) -> Look:
+    keys, inverse = factorise(column)
+    counts = np.bincount(inverse, minlength=len(keys))
+    if None in keys:
+        gap = keys.index(None)
+        inverse = np.where(inverse == gap, -1, inverse - (inverse > gap))
+        counts = np.delete(counts, gap)
+    present = [key for key in keys if key is not None]
+    rows = int(counts.sum())
+    parsed, bad = numbers(np.array([*present, None], object))
+    share = float(counts[~bad[:-1]].sum() / rows) if rows else 0.0
+    return Look(name, "text", len(column), len(column) - rows, present, inverse, counts, parsed[inverse], share)
+
+
+def _form(column: Column) -> str:
+    if column.dtype == np.uint8 and column.ndim >= 3:
+        return "image"
+    if column.ndim > 1:
+        return "vector"
+    if column.dtype.kind != "O":
+        return {"b": "bool", "i": "number", "u": "number", "f": "number", "M": "time", "m": "time"}.get(
+            column.dtype.kind, "text"
+        )
+    cells = [cell for cell in column.tolist() if cell is not None]
+    types = {type(cell) for cell in cells}
+    if cells and all(pictures.is_picture(cell) for cell in cells[:100]):
+        return "image"
+    if any(issubclass(t, (list, tuple, dict, np.ndarray)) for t in types):
+        return "points" if all(_pairs(cell) for cell in cells[:100]) else "nested"
+    return "text"
+
+
+def _pairs(cell: Any) -> bool:
+    try:
+        array = np.asarray(cell, np.float64)
+    except (ValueError, TypeError):
+        return False
+    return array.size == 0 or (array.ndim == 2 and array.shape[1] == 2)
+
+
+def recognise_column(seen: Look, table: Table) -> Field:
+    """Kind, role and reason of one column that is not a target."""
+
+    def field(kind: str, role: str, reason: str) -> Field:
+        return Field(seen.name, kind, role, reason, seen.facts)
+
+    if seen.rows == 0:
+        return field("category", "ignore", "the table has no rows")
+    if seen.missing == seen.rows:
+        return field("category", "ignore", f"set aside: all {seen.rows:,} values are missing")
+    if seen.form == "image":
+        return field("image", "input", f"pictures in {seen.present:,} rows{seen.gaps}")
+    if seen.form == "points":
+        return field("points", "input", f"lists of (x, y) in {seen.present:,} rows{seen.gaps}")
+    if seen.form in ("nested", "vector", "time"):
+        kind = {"nested": "series", "vector": "vector", "time": "time"}[seen.form]
+        return field(kind, "ignore", f"set aside: cells of this form ({seen.form}) are not read as inputs")
+    if _is_split(seen):
+        found = ", ".join(f"{seen.keys[i]} {seen.counts[i]:,}" for i in range(seen.distinct))
+        return field("category", "split", f"names the author's parts: {found}")
+    if seen.distinct == 1 and not seen.missing:
+        return field(
+            _plain_kind(seen),
+            "ignore",
+            f"set aside: the same value {str(key(seen.cells[0]))!r} in all {seen.rows:,} rows",
+        )
+    if why := _identifies(seen):
+        return field("id", "id", f"set aside: {why}")
+    if seen.form == "number":
+        return _number_field(seen)
+    if seen.form == "bool":
+        return field("category", "input", f"true or false{seen.gaps}")
+    return _text_field(seen, table)
+
+
+def _plain_kind(seen: Look) -> str:
+    return "number" if seen.form == "number" else "category"
+
+
+def _is_split(seen: Look) -> bool:
+    named = seen.name.lower() in SPLIT_NAMES
+    return named and not seen.missing and seen.form == "text" and {k.lower() for k in seen.keys} <= set(SPLIT_WORDS)
+
+
+def _identifies(seen: Look) -> str:
+    """Why a column names rows instead of telling something about them; empty if it does not."""
+    named = bool(ID_WORDS & set(words(seen.name))) or not seen.name
+    share = seen.distinct / seen.present
+    if seen.present < 5 or (seen.form == "number" and not seen.whole):
+        return ""
+    different = f"{seen.distinct:,} different values in {seen.present:,} rows"
+    if named and share > 0.5:
+        return f"{different}, and its name says that it identifies rows"
+    if seen.form == "number" and share == 1 and seen.present >= 20:
+        steps = np.diff(seen.values[~np.isnan(seen.values)])
+        if (steps == 1).all() or (seen.present >= 100 and float(np.ptp(seen.values)) == seen.rows - 1):
+            return f"a running number, {seen.range}, another one in each row"
+    single = seen.form == "text" and seen.parsed < PARSED and _words_per_value(seen) < 1.5
+    if single and seen.distinct > 20 and share == 1 and not _dates(seen):
+        return f"another text in each of {seen.present:,} rows"
+    return ""
+
+
+def _number_field(seen: Look) -> Field:
+    name_words = set(words(seen.name))
+    if seen.whole and seen.distinct == 2:
+        reason = f"whole numbers with only two different values, {seen.keys[0]} and {seen.keys[1]}{seen.gaps}"
+        return Field(seen.name, "category", "input", reason, seen.facts)
+    if seen.whole and CODE_WORDS & name_words and seen.distinct > 2:
+        reason = f"whole numbers named like a code, where order means nothing; {seen.distinct:,} different{seen.gaps}"
+        return Field(seen.name, "category", "input", reason, seen.facts)
+    sort = "all values are whole numbers" if seen.whole else "numbers with fractions"
+    reason = f"{sort}, {seen.distinct:,} different, {seen.range}{seen.gaps}"
+    if WEIGHT_NAMES & name_words and np.nanmin(seen.values) > 0:
+        reason += (
+            "; named like a sample weight, but it stays an input: "
+            f"weights are used only if asked for (--role {seen.name}=weight)"
+        )
+    return Field(seen.name, "number", "input", reason, seen.facts)
+
+
+def _text_field(seen: Look, table: Table) -> Field:
+    def field(kind: str, role: str, reason: str) -> Field:
+        return Field(seen.name, kind, role, reason, seen.facts)
+
+    different = f"{seen.distinct:,} different values in {seen.present:,} rows{seen.gaps}"
+    if seen.parsed >= PARSED:
+        if any(re.fullmatch(r"0\d+", key) for key in seen.keys):
+            return field("category", "input", f"codes of digits with leading zeros, {different}")
+        return field("number", "input", _numbers_as_text(seen, table))
+    if _dates(seen):
+        example = seen.keys[0]
+        return field("time", "ignore", f"set aside: dates or times as text, such as {example!r}; they are not read yet")
+    share = seen.distinct / seen.present
+    lengths = _words_per_value(seen)
+    if seen.distinct > 10 and share > 0.2 and lengths >= 2.5:
+        return field("text", "ignore", f"set aside: free text, {lengths:.1f} words a value, {different}; not read yet")
+    if seen.distinct > 20 and share > 0.9:
+        return field("category", "ignore", f"set aside: nearly every row has its own text: {different}")
+    reason = f"text, {different}"
+    if seen.parsed >= 0.5:
+        other = max((int(c), k) for k, c in zip(seen.keys, seen.counts, strict=True) if _not_a_number(k))[1]
+        reason += (
+            f"; {seen.parsed:.0%} of the cells are numbers and the most frequent other value is {other!r}: "
+            "if that means missing, say so (--missing) and this becomes a number column"
+        )
+    if ID_WORDS & set(words(seen.name)):
+        reason += f"; --role {seen.name}=group keeps rows with the same value in one part"
+    return field("category", "input", reason)
+
+
+def _numbers_as_text(seen: Look, table: Table) -> str:
+    reason = f"numbers written as text, {seen.distinct:,} different, {seen.range}{seen.gaps}"
+    bad = np.flatnonzero(np.isnan(seen.values) & (seen.inverse >= 0))
+    if len(bad):
+        first = seen.keys[seen.inverse[bad[0]]]
+        reason += (
+            f"; {len(bad):,} of {seen.present:,} cells are not numbers, the first is {first[:60]!r} in "
+            f"{table.where(int(bad[0]))}: rows like it are rejected"
+        )
+    return reason
+
+
+def _not_a_number(text: str) -> bool:
+    return bool(numbers(np.array([text], object))[1][0])
+
+
+def _dates(seen: Look) -> bool:
+    sample = seen.keys[:500]
+    return sum(bool(_DATE.fullmatch(key.strip())) for key in sample) >= PARSED * len(sample) > 0
+
+
+def _words_per_value(seen: Look) -> float:
+    sample = seen.keys[:2000]
+    return sum(len(key.split()) for key in sample) / max(len(sample), 1)

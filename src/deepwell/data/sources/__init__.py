@@ -1,0 +1,69 @@
+"""Raw files or objects -> Table. One file per raw form, found by file name; see find.py for what such a file offers.
+
+Public: read, ReadOptions. Unusual: importing this loads neither polars nor any form; paths load them on first use, and data
+in memory never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from deepwell.core.errors import DataError
+from deepwell.core.table import Table
+from deepwell.data.sources import arrays, parts
+from deepwell.data.sources.options import ReadOptions
+
+__all__ = ["ReadOptions", "read"]
+
+
+def read(source: Any, options: ReadOptions | None = None) -> Table:
+    """Anything that holds data as one Table, rows in order, unusable rows in `rejected`.
+
+    source: a path (file or folder), a list of paths, a Table, a dict of columns, a list of records (dicts), a pandas,
+        polars or Arrow frame, a numpy array (rows, columns) or pictures (rows, height, width[, channels]), a list of
+        pictures (arrays, PIL images, paths), or a pair (X, y) of these.
+    The author's parts (files or folders called train/valid/test, `options.test`) become a column `split` with the values
+    train, select, test. Rows read = rows of the Table + rejected ones.
+
+    Raises DataError naming file, line or column and the repair: missing, empty, unreadable or unknown files, doubled column
+    names, columns that differ between files, parts said twice.
+    """
+    asked = options or ReadOptions()
+    table = _one(source, replace(asked, test=None))
+    if asked.test is None:
+        return table
+    test = _one(asked.test, replace(asked, test=None))
+    return parts.with_test(table, test, (_name(source, "the data"), _name(asked.test, "the test data")))
+
+
+def _name(source: Any, otherwise: str) -> str:
+    """What a source is called in error texts."""
+    return str(source) if isinstance(source, (str, Path)) else otherwise
+
+
+def _one(source: Any, options: ReadOptions) -> Table:
+    """One source without the test data that go with it."""
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, (str, Path)):
+        from deepwell.data.sources import find
+
+        return find.read_path(source, options)
+    if isinstance(source, list) and source and all(isinstance(s, (str, Path)) for s in source):
+        return _paths([Path(s) for s in source], options)
+    return arrays.read(source, options)
+
+
+def _paths(paths: Sequence[Path], options: ReadOptions) -> Table:
+    """A list of paths: pictures become a column `image`, tables are put one below the other."""
+    from deepwell.data.sources import find, pictures
+
+    if all(pictures.is_picture(p) for p in paths):
+        return pictures.listed(paths)
+    doubled = [p for i, p in enumerate(paths) if p in paths[:i]]
+    if doubled:
+        raise DataError("the same file is given twice", where=str(doubled[0]), repair="give each file once")
+    return parts.by_name([(str(p), p.stem, find.read_path(p, options)) for p in paths])

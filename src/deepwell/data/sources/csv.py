@@ -1,0 +1,230 @@
+"""CSV, TSV and other delimited text (also gzip), with whatever delimiter, encoding, quoting and header it has.
+
+Unusual: the bytes are first cut into records by records.py, so that every ragged or garbled row is found, counted and left out
+with its true line number before polars sees the rest. Where quotes are not well-formed, careful.py reads line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from deepwell.core.errors import DataError
+from deepwell.core.table import Origin, Rejected, Table
+from deepwell.data.sources import careful, columns, files, frames, names, records
+from deepwell.data.sources.dialect import Dialect, cut, sniff
+from deepwell.data.sources.options import ReadOptions
+from deepwell.data.sources.text import Text, decode
+
+READS = "CSV, TSV and other delimited text (.csv .tsv .txt .data, also .gz)"
+RANKS = {".csv": 0.9, ".tsv": 0.9, ".tab": 0.9, ".data": 0.9, ".txt": 0.7}
+GARBLED = re.compile("[\0\udc80-\udcff]")
+NOT_UTF8 = "holds bytes that are not UTF-8, unlike the rest of the file"
+NUL = "holds a NUL byte"
+
+
+@dataclass(frozen=True)
+class Body:
+    """The usable rows as text cells. line: (rows,) where each begins. header: cells of the header row, None without one."""
+
+    frame: pl.DataFrame
+    line: NDArray[np.int64]
+    header: list[str] | None
+    rejected: list[Rejected]
+
+
+def claims(path: Path) -> float:
+    """By suffix 0.9 (.txt 0.7); 0.1 for any other file whose first bytes are text."""
+    if not path.is_file():
+        return 0.0
+    rank = RANKS.get(files.suffix(path), 0.0)
+    if rank or path.suffix.lower() in (".npy", ".npz", ".parquet"):
+        return rank
+    sample = files.magic(path, 4096)
+    control = sum(b < 32 and b not in b"\t\n\r\f" for b in sample)
+    return 0.1 if sample and not control else 0.0
+
+
+def read(path: Path, options: ReadOptions) -> Table:
+    """A text table. Rejected: rows with too few or too many cells, NUL or garbled bytes, quotes that are never closed.
+
+    Raises DataError for an empty file, a header without rows, doubled names, rows that differ from the header throughout,
+    and files in which more than half of the rows are unusable; ConfigError for a bad delimiter.
+    """
+    where = str(path)
+    text = decode(files.read_bytes(path), options.encoding, where)
+    if not text.data.strip():
+        raise DataError("the file holds nothing but blanks", where=where, repair="give the file that holds the data")
+    dialect = _with_names(sniff(text.data, options), options)
+    if dialect.skip:
+        text = replace(text, data=b"\n" + text.data[dialect.skip :])
+    if dialect.delimiter == " ":
+        text = replace(text, data=_single_blanks(text.data))
+        dialect = replace(dialect, quote=None)
+    body = _fast(text, dialect, where) or _slow(text, dialect, where)
+    _check(body, dialect, where)
+    body, labels = _named(body, path, options)
+    missing = columns.words(options.missing)
+    found = frames.from_text(body.frame, labels, missing, decimal_comma=dialect.delimiter == ";")
+    origin = Origin((where,), np.zeros(len(body.line), dtype=np.int32), body.line)
+    return Table(found, origin, tuple(body.rejected))
+
+
+def _with_names(dialect: Dialect, options: ReadOptions) -> Dialect:
+    """Names from a file mean that there is no header, unless the first row repeats them or the user said."""
+    if options.names is None or options.header is not None or not dialect.rows:
+        return dialect
+    told = [n.strip().lower() for n in names.given(options.names)]
+    return replace(dialect, header=[c.lower() for c in dialect.rows[0]][: len(told)] == told)
+
+
+def _single_blanks(data: bytes) -> bytes:
+    """Runs of blanks as one space, none at the ends of lines."""
+    return re.sub(rb" ?\r?\n ?", b"\n", re.sub(rb"[ \t]+", b" ", data)).strip(b" ")
+
+
+def _fast(text: Text, dialect: Dialect, where: str) -> Body | None:
+    """The rows by records.py and polars; None where quotes are not well-formed or the two disagree."""
+    data = text.data
+    found = records.scan(data, dialect.delimiter, dialect.quote)
+    if found is None:
+        return None
+    width = int(np.bincount(found.fields[_not_empty(found)]).argmax())
+    blank = records.blank(data, found, width)
+    reasons = _garbled(text, found)
+    good = (found.fields == width) & ~blank
+    good[list(reasons)] = False
+    header = None
+    if dialect.header:
+        first = int(np.flatnonzero(~blank)[0])
+        line = data[found.start[first] : found.end[first]].decode("utf-8", "replace").rstrip("\r")
+        header, good[first], blank[first] = cut(line, dialect.delimiter, dialect.quote), False, True
+    for i in np.flatnonzero(~good & ~blank).tolist():
+        reasons.setdefault(i, _ragged(int(found.fields[i]), width))
+    rejected = [
+        Rejected(f"{where}, line {found.line[i]}", reasons[i]) for i in sorted(reasons) if not blank[i]
+    ]  # fmt: skip
+    frame = _parse(records.keep(data, found, good), dialect, int(good.sum()), width)
+    return None if frame is None else Body(frame, found.line[good], header, rejected)
+
+
+def _not_empty(found: records.Records) -> NDArray[np.bool_]:
+    """Records with at least one byte besides the line end (all, where there is none such)."""
+    some = (found.end - found.start) > 1
+    return some if some.any() else np.ones(len(found), dtype=bool)
+
+
+def _garbled(text: Text, found: records.Records) -> dict[int, str]:
+    """Record -> why its bytes cannot be used."""
+    whole = np.frombuffer(text.data, dtype=np.uint8)
+    reasons: dict[int, str] = {}
+    if not text.sound:
+        high = np.unique(np.searchsorted(found.end, np.flatnonzero(whole >= 128)))
+        for i in high.tolist():
+            try:
+                text.data[found.start[i] : found.end[i]].decode()
+            except UnicodeDecodeError:
+                reasons[i] = NOT_UTF8
+    if b"\0" in text.data:
+        reasons |= dict.fromkeys(np.searchsorted(found.end, np.flatnonzero(whole == 0)).tolist(), NUL)
+    return reasons
+
+
+def _ragged(got: int, width: int) -> str:
+    """Why a row of the wrong width cannot be used."""
+    return f"has {got} cell{'s' if got != 1 else ''} where the other rows have {width}"
+
+
+def _parse(data: bytes, dialect: Dialect, rows: int, width: int) -> pl.DataFrame | None:
+    """The cells of well-formed records; None where polars finds another number of them."""
+    schema = {f"column_{i + 1}": pl.String for i in range(width)}
+    if not rows:
+        return pl.DataFrame(schema=schema)
+    try:
+        frame = pl.read_csv(
+            data, has_header=False, separator=dialect.delimiter, quote_char=dialect.quote, infer_schema=False
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    return frame if frame.shape == (rows, width) else None
+
+
+def _slow(text: Text, dialect: Dialect, where: str) -> Body:
+    """The rows by careful.py."""
+    decoded = text.data.decode("utf-8", "surrogateescape")
+    found = list(careful.rows(decoded, dialect.delimiter, dialect.quote))
+    header: list[str] | None = None
+    if dialect.header and found:
+        _, cells = found.pop(0)
+        header = cells if isinstance(cells, list) else [cells]
+    widths = Counter(len(cells) for _, cells in found if isinstance(cells, list))
+    width = widths.most_common(1)[0][0] if widths else len(header or [])
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    rejected: list[Rejected] = []
+    for line, cells in found:
+        reason = cells if isinstance(cells, str) else _unusable(cells, width)
+        if reason:
+            rejected.append(Rejected(f"{where}, line {line}", reason))
+        else:
+            rows.append(list(cells))
+            lines.append(line)
+    schema = {f"column_{i + 1}": pl.String for i in range(width)}
+    frame = pl.DataFrame(rows, schema=schema, orient="row") if rows else pl.DataFrame(schema=schema)
+    return Body(frame, np.array(lines, dtype=np.int64), header, rejected)
+
+
+def _unusable(cells: Sequence[str], width: int) -> str:
+    """Why a row's cells cannot be used; empty if they can."""
+    bad = GARBLED.search("".join(cells))
+    if bad:
+        return NUL if bad.group() == "\0" else NOT_UTF8
+    return "" if len(cells) == width else _ragged(len(cells), width)
+
+
+def _check(body: Body, dialect: Dialect, where: str) -> None:
+    """Raise DataError where there are no rows, or more unusable than usable ones."""
+    used, unused = body.frame.height, len(body.rejected)
+    if not used and not unused:
+        raise DataError(
+            "there is a header and no row below it" if dialect.header else "there is no row",
+            where=where, repair="give the file that holds the data (--no-header if the first row is data)",
+        )  # fmt: skip
+    if unused > used:
+        first = body.rejected[0]
+        raise DataError(
+            f"{unused} of {used + unused} rows cannot be read; the first: {first.where.rsplit(', ', 1)[1]} {first.reason}",
+            where=where, repair="mend the file, or say --delimiter and --encoding if they were found wrongly",
+        )  # fmt: skip
+
+
+def _named(body: Body, path: Path, options: ReadOptions) -> tuple[Body, list[str]]:
+    """The rows and the names of their columns: from the header, a .names file, or column_1, column_2, ..."""
+    width = body.frame.width
+    header = body.header
+    if header is not None:
+        last = f"column_{width}"
+        if width == len(header) + 1 and not (body.frame[last].fill_null("").str.strip_chars() != "").any():
+            body = replace(body, frame=body.frame.drop(last))
+        elif width != len(header):
+            raise DataError(
+                f"the header names {len(header)} columns, but most rows have {width} cells",
+                where=str(path), repair="make the header fit the rows, or say --no-header if the first row is data",
+            )  # fmt: skip
+        return body, columns.unique_names(header, str(path))
+    told = names.given(options.names) if options.names is not None else names.beside(path)
+    if told and width - len(told) in (0, 1):
+        return body, columns.unique_names([*told, options.target_name][:width], str(path))
+    if options.names is not None:
+        raise DataError(
+            f"{options.names} names {len(told)} columns, but the rows have {width} cells",
+            where=str(path), repair="give the names file that belongs to this table",
+        )  # fmt: skip
+    return body, [f"column_{i + 1}" for i in range(width)]

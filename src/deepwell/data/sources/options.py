@@ -1,0 +1,33 @@
+"""ReadOptions: what a user can say about how raw files are to be read. Everything has a default that is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read.
+
+    Attributes:
+        test: the author's test data: a path, or anything else that `read` takes. Its rows get `split` = "test".
+        names: a UCI .names file, or a text file with one column name a line, for tables without a header.
+        header: whether the first row of a text table holds the column names; None: found out.
+        delimiter: the character between cells ("tab" for a tab); None: found out.
+        encoding: of text tables, e.g. "latin-1"; None: found out.
+        missing: words that mean "missing" besides `columns.MISSING`.
+        maps: old label -> new label of the target. Carried for `runs`, which applies it once the target is known.
+        target_name: name of the last column where a .names file names all the others.
+    """
+
+    test: Any = None
+    names: str | Path | None = None
+    header: bool | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    missing: tuple[str, ...] = ()
+    maps: Mapping[str, str] = field(default_factory=dict)
+    target_name: str = "target"

@@ -1,0 +1,340 @@
+"""Splits: which rows train, choose (select), calibrate and prove (test), and why.
+
+The author's parts win. Otherwise rows are drawn in proportion within each class (or tenth of a numeric target), rows of one
+group and equal rows stay in one part, or, for series, the last rows of each group are the test. Shares are those of the
+SplitRule; at most 20,000 rows test, 5,000 select and 5,000 calibrate, and small data give at least 20 rows to each as far as
+that takes no more than 25%, 15% and 10% of all. A split is a pure function of table, schema, rule and key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepwell.core.batch import IntArray
+from deepwell.core.errors import ConfigError, DataError, nearest
+from deepwell.core.fields import Schema
+from deepwell.core.keys import Key
+from deepwell.core.table import PARTS, Part, Table
+from deepwell.core.task import SplitRule
+from deepwell.data.equal_rows import row_codes
+from deepwell.data.fields.values import factorise, is_missing, numbers
+from deepwell.data.recognition_columns import SPLIT_WORDS
+
+TRAIN, SELECT, CALIBRATE, TEST = range(4)
+MOST = {TEST: 20_000, SELECT: 5_000, CALIBRATE: 5_000}
+SMALL = {TEST: 0.25, SELECT: 0.15, CALIBRATE: 0.1}
+LEAST = 20
+BINS = 10
+KINDS = ("stratified", "random", "time")
+Assignment = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The four parts, in table order. assignment: (rows,) index into PARTS. notes: what a reader of the proof must know."""
+
+    train: Part
+    select: Part
+    calibrate: Part
+    test: Part
+    reason: str
+    notes: tuple[str, ...]
+    assignment: Assignment
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Part name -> rows."""
+        return {name: int((self.assignment == index).sum()) for index, name in enumerate(PARTS)}
+
+
+def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
+    """Cut a table into parts. An empty table (self-made data) gives empty parts.
+
+    Raises DataError: too few rows or groups, unknown part names; ConfigError: an unknown kind of rule.
+    """
+    if rule.kind not in KINDS:
+        raise ConfigError(f"there is no split {rule.kind!r}{nearest(rule.kind, KINDS)}")
+    if not len(table):
+        return _parts(table, np.zeros(0, np.int8), rule, "the task makes its own data", [])
+    notes: list[str] = []
+    assignment, reason = _authors(table, schema, notes)
+    official = assignment.copy()
+    free = int((assignment == TRAIN).sum())
+    if free < LEAST:
+        raise DataError(
+            f"{free:,} rows are too few to train on, to choose by and to prove with; at least {LEAST} are needed",
+            repair="add rows" if free == len(table) else "add rows to the training part",
+        )
+    units, togetherness = (np.arange(len(table)), "") if rule.kind == "time" else _units(table, schema, notes)
+    how = _Cut(table, schema, rule, units, key.fold("split").numpy())
+    cut = how.cut(assignment, bool(reason))
+    if rule.kind != "time":
+        _keep_classes(table, schema, assignment, official, units)
+    if reason:
+        notes += _leaks(table, schema, official)
+        reason += f"; {', '.join(cut)} cut from the author's rows" if cut else ""
+    else:
+        reason = f"{how.words}{togetherness}"
+    return _parts(table, assignment, rule, reason, notes)
+
+
+def _authors(table: Table, schema: Schema, notes: list[str]) -> tuple[Assignment, str]:
+    """The author's parts and the reason; all rows train and no reason where the author says nothing."""
+    field = schema.only("split")
+    if field is None:
+        return np.zeros(len(table), np.int8), ""
+    keys, inverse = factorise(table[field.name])
+    for index, word in enumerate(keys):
+        if word is None or word.lower() not in SPLIT_WORDS:
+            row = int(np.flatnonzero(inverse == index)[0])
+            raise DataError(
+                f"the column {field.name!r} names the part of each row, but {word!r} is not a part"
+                f"{nearest(word or '', SPLIT_WORDS)}",
+                where=table.where(row),
+                repair=f"use train, select, calibrate and test, or --role {field.name}=input if it is something else",
+            )
+    parts = np.array([PARTS.index(SPLIT_WORDS[str(word).lower()]) for word in keys], np.int8)
+    assignment: Assignment = parts[inverse]
+    counts = np.bincount(assignment, minlength=len(PARTS))
+    if not counts[TRAIN]:
+        raise DataError(f"the column {field.name!r} names no row as train", repair="name the rows to train on")
+    if counts[SELECT] and not counts[TEST]:
+        assignment[assignment == SELECT] = TEST
+        notes.append(
+            "the author gives a validation part and no test part: it is used as test, so that nothing is chosen by it"
+        )
+    return assignment, f"the author's parts in {field.name!r}" if counts[1:].any() else ""
+
+
+def _units(table: Table, schema: Schema, notes: list[str]) -> tuple[IntArray, str]:
+    """(rows,) which rows must stay in one part, and that in words: rows of a group, and equal rows."""
+    groups = [f.name for f in schema.of("group")]
+    if groups:
+        unit = np.unique(row_codes(table, groups), return_inverse=True)[1]
+        count = int(unit.max()) + 1
+        if count < len(PARTS):
+            raise DataError(
+                f"the column {groups[0]!r} makes only {count} groups; rows of a group stay in one part, so that at least "
+                f"{len(PARTS)} are needed",
+                repair=f"--role {groups[0]}=input splits within groups",
+            )
+        return unit, f"; rows of one {' and '.join(map(repr, groups))} stay in one part ({count:,} groups)"
+    compared = _compared(schema)
+    if not compared:
+        return np.arange(len(table)), ""
+    unit = np.unique(row_codes(table, compared), return_inverse=True)[1]
+    copies = len(table) - (int(unit.max()) + 1)
+    if copies > 0.2 * len(table):
+        notes.append(
+            f"{copies:,} of {len(table):,} rows equal an earlier row ({copies / len(table):.0%}): with so many they are taken "
+            "for real repeats and may stand in several parts"
+        )
+        return np.arange(len(table)), ""
+    return unit, f"; equal rows stay in one part ({copies:,} rows equal an earlier one)" if copies else ""
+
+
+def _compared(schema: Schema) -> list[str]:
+    return [f.name for f in (*schema.inputs, *schema.targets)]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How rows are taken out of a part."""
+
+    table: Table
+    schema: Schema
+    rule: SplitRule
+    units: IntArray
+    draws: np.random.Generator
+
+    @property
+    def words(self) -> str:
+        """The rule in words."""
+        if self.rule.kind == "time":
+            groups = self.schema.of("group")
+            return f"by time: the last rows{' of each ' + repr(groups[0].name) if groups else ''} are the test"
+        field = self._stratum_field()
+        if field is None:
+            return "drawn at random"
+        return f"drawn in proportion within each {'class' if field[1] == 'category' else 'tenth'} of {field[0]!r}"
+
+    def cut(self, assignment: Assignment, authors: bool) -> list[str]:
+        """Fill the parts that are still empty, in place; returns their names."""
+        counts = np.bincount(assignment, minlength=len(PARTS))
+        shares = {TEST: self.rule.test, SELECT: self.rule.select, CALIBRATE: self.rule.calibrate}
+        wanted = {part: how_many(int(counts[TRAIN]), share, part) for part, share in shares.items() if not counts[part]}
+        wanted = {part: count for part, count in wanted.items() if count}
+        if authors and CALIBRATE in wanted and counts[SELECT] >= 600:
+            take = min(MOST[CALIBRATE], int(counts[SELECT]) // 3)
+            self._draw(assignment, SELECT, {CALIBRATE: take})
+            del wanted[CALIBRATE]
+            return [PARTS[CALIBRATE], *self._draw(assignment, TRAIN, wanted)]
+        return self._draw(assignment, TRAIN, wanted)
+
+    def _draw(self, assignment: Assignment, source: int, wanted: dict[int, int]) -> list[str]:
+        if self.rule.kind == "time":
+            self._last(assignment, source, wanted)
+            return [PARTS[part] for part in wanted]
+        strata = self._strata()
+        for part, count in wanted.items():
+            pool = np.flatnonzero(assignment == source)
+            taken = draw(self.units[pool], strata[pool], count, self.draws)
+            assignment[pool[taken]] = part
+        return [PARTS[part] for part in wanted]
+
+    def _stratum_field(self) -> tuple[str, str] | None:
+        targets = self.schema.targets
+        if self.rule.kind != "stratified" or not targets or targets[0].kind not in ("category", "number"):
+            return None
+        return targets[0].name, targets[0].kind
+
+    def _strata(self) -> IntArray:
+        """(rows,): the class, or the tenth of a numeric target; rows without a target are a stratum of their own."""
+        field = self._stratum_field()
+        if field is None:
+            return np.zeros(len(self.table), np.int64)
+        column = self.table[field[0]]
+        if field[1] == "category":
+            return factorise(column)[1]
+        values = numbers(column)[0]
+        finite = np.isfinite(values)
+        edges = (
+            np.unique(np.quantile(values[finite], np.linspace(0, 1, BINS + 1)[1:-1])) if finite.any() else np.zeros(0)
+        )
+        return np.where(finite, np.digitize(values, edges), -1)
+
+    def _last(self, assignment: Assignment, source: int, wanted: dict[int, int]) -> None:
+        """The last rows of each group become the later parts: ... train | select | calibrate | test."""
+        pool = np.flatnonzero(assignment == source)
+        moments = _moments(self.table, self.schema, self.rule)[pool]
+        groups = [f.name for f in self.schema.of("group")]
+        group = (
+            np.unique(row_codes(self.table, groups)[pool], return_inverse=True)[1] if groups else np.zeros(len(pool))
+        )
+        order = np.lexsort((pool, moments, group))
+        starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+        total = len(pool)
+        for rows in np.split(order, starts[1:]):
+            end = len(rows)
+            for part in sorted(wanted, reverse=True):
+                start = end - round(len(rows) * wanted[part] / total)
+                # Rows of one moment stay together, unless they are all rows of the group.
+                tied = int(np.searchsorted(moments[rows[:end]], moments[rows[start]])) if start < end else start
+                start = tied or start
+                assignment[pool[rows[start:end]]] = part
+                end = start
+
+
+def how_many(rows: int, share: float, part: int) -> int:
+    """How many of `rows` a part gets; see the top of this file."""
+    if share <= 0:
+        return 0
+    return max(1, min(MOST[part], round(max(share * rows, min(LEAST, SMALL[part] * rows)))))
+
+
+def draw(units: IntArray, strata: IntArray, count: int, draws: np.random.Generator) -> NDArray[np.bool_]:
+    """Which rows to take so that about `count` are taken, whole units, and in each stratum the same share.
+
+    Units of one row: systematic sampling in the order of strata, random within, which is within one row of the exact share in
+    each stratum and in all. Larger units: a unit is taken when the rows owed so far reach half of it.
+    """
+    unit, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    share = min(1.0, count / max(len(units), 1))
+    stratum = _majority(inverse, strata, len(unit))
+    order = np.lexsort((draws.permutation(len(unit)), stratum))
+    taken = np.zeros(len(unit), np.bool_)
+    single = order[sizes[order] == 1]
+    steps = np.arange(len(single) + 1) * share + draws.random()
+    taken[single] = np.diff(np.floor(steps)) > 0
+    owed = 0.0
+    for index in order[sizes[order] > 1]:
+        owed += sizes[index] * share
+        if owed >= sizes[index] / 2:
+            taken[index] = True
+            owed -= sizes[index]
+    if count and not taken.any() and len(unit) > 1:
+        taken[order[np.argmin(sizes[order])]] = True
+    return taken[inverse]
+
+
+def _majority(inverse: IntArray, strata: IntArray, units: int) -> IntArray:
+    """(units,): the most frequent stratum of each unit's rows, the lowest where several are."""
+    names, codes = np.unique(strata, return_inverse=True)
+    pairs, counts = np.unique(inverse * len(names) + codes, return_counts=True)
+    owner, code = pairs // len(names), pairs % len(names)
+    order = np.lexsort((-code, counts, owner))
+    found = np.zeros(units, np.int64)
+    found[owner[order]] = code[order]  # the last one written of each owner has the largest count
+    return found
+
+
+def _keep_classes(
+    table: Table, schema: Schema, assignment: Assignment, official: Assignment, units: IntArray
+) -> None:  # fmt: skip
+    """Give each class a unit in the training part, taken back from parts that were cut from it; in place."""
+    for field in schema.targets:
+        if field.kind != "category":
+            continue
+        keys, codes = factorise(table[field.name])
+        trained = np.isin(np.arange(len(keys)), codes[assignment == TRAIN])
+        for code in np.flatnonzero(~trained):
+            back = np.flatnonzero((codes == code) & (official == TRAIN))
+            if keys[code] is not None and len(back):
+                assignment[units == units[back[0]]] = TRAIN
+
+
+def _leaks(table: Table, schema: Schema, official: Assignment) -> list[str]:
+    """Notes on rows of the author's test part that also occur in the author's training part."""
+    test = official == TEST
+    if not test.any():
+        return []
+    codes = row_codes(table, _compared(schema))
+    seen = int(np.isin(codes[test], codes[official == TRAIN]).sum())
+    if not seen:
+        return []
+    return [f"{seen:,} of {int(test.sum()):,} rows of the author's test part equal a row of the training part"]
+
+
+def _moments(table: Table, schema: Schema, rule: SplitRule) -> NDArray[np.float64]:
+    """(rows,): numbers that grow with time. Raises DataError for a value that cannot be ordered."""
+    orders = [rule.by] if rule.by else [f.name for f in schema.of("order")][:1]
+    if not orders:
+        return np.arange(len(table), dtype=np.float64)
+    column = table[orders[0]]
+    if column.dtype.kind in "mM":
+        return column.astype("datetime64[us]").astype(np.float64)
+    values, bad = numbers(column)
+    if bad.any():
+        values = np.array([_moment(cell) for cell in column.tolist()], np.float64)
+    if np.isnan(values).any():
+        row = int(np.flatnonzero(np.isnan(values))[0])
+        raise DataError(
+            f"the rows are ordered by {orders[0]!r}, but its value {column[row]!r} is neither a number nor a date such as "
+            "2024-01-31 or 2024-01-31 12:30:00",
+            where=table.where(row),
+        )
+    return values
+
+
+def _moment(cell: object) -> float:
+    text = str(cell).strip()
+    if is_missing(cell):
+        return float("nan")
+    try:
+        moment = datetime.fromisoformat(f"{text}-01" if len(text) == 7 else text)
+    except ValueError:
+        return float("nan")
+    return (moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta(0)) - datetime.min).total_seconds()
+
+
+def _parts(table: Table, assignment: Assignment, rule: SplitRule, reason: str, notes: Sequence[str]) -> Parts:
+    def part(index: int) -> Part:
+        earlier = table.take(np.flatnonzero(assignment < index)) if rule.kind == "time" and index else None
+        return Part(PARTS[index], table.take(np.flatnonzero(assignment == index)), earlier)
+
+    return Parts(part(TRAIN), part(SELECT), part(CALIBRATE), part(TEST), reason, tuple(notes), assignment)

@@ -1,0 +1,1 @@
+"""Decoding: from next-token scores to tokens, in numpy over any Runner."""

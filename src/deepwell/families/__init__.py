@@ -1,0 +1,1 @@
+"""Abstract tasks that several applications share. Torch-free at import."""

@@ -1,0 +1,1 @@
+"""Metrics: how per-example measures finish as one number, in numpy, over many resamples at once."""

@@ -1,0 +1,1 @@
+"""Layers: one idea per file, each with its formula, shapes and source."""

@@ -1,0 +1,358 @@
+"""Story -> the sections of the page as plain values and figures. Which sections exist follows from which events exist.
+
+A damaged or foreign record must still give a page: a section that cannot be drawn says so in its place.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+from deepwell.report import plots
+from deepwell.report.story import Event, Story, wall
+from deepwell.report.svg import ACCENT, MUTED, SECOND, bars
+from deepwell.tracking.text import duration, measured, number, plural, setting, size, visible
+
+View = dict[str, Any]
+SHOWN_COLUMNS = 40
+SHOWN_EXAMPLES = 60
+_PNG = b"\x89PNG\r\n\x1a\n"
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, ZeroDivisionError)
+"""What drawing values of unexpected types and shapes can raise."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section: id (its name on the page), title, body (HTML)."""
+
+    id: str
+    title: str
+    body: Markup
+
+
+def sections(story: Story, draw: Callable[[str, View], Markup]) -> list[Section]:
+    """All sections that the record supports, in reading order. draw: (id, view) -> HTML, the template."""
+    found = []
+    for name, title, build in _BUILDERS:
+        try:
+            view = build(story)
+            body = draw(name, view) if view else None
+        except FAULTS as fault:
+            text = f"This part of the record cannot be drawn ({type(fault).__name__}: {visible(str(fault))})."
+            body = Markup('<p class="note">{}</p>').format(text)
+        if body is not None:
+            found.append(Section(name, title, body))
+    return found
+
+
+def _cell(score: Mapping[str, Any], sign: Literal["", "+"] = "") -> View:
+    value, interval = measured(score["value"], score["low"], score["high"], sign)
+    return {"value": value, "interval": interval}
+
+
+def _main(story: Story) -> Event:
+    """The scores that count: of the test part, else of the last part that was scored."""
+    return story.scores.get("test") or next(reversed(story.scores.values()), {})
+
+
+# the sections, in reading order ---------------------------------------------------------------------------------------
+
+
+def _scores(story: Story) -> View | None:
+    main = _main(story)
+    if not main.get("scores"):
+        return None
+    baselines = list(story.baselines.values())
+    by_name = [{s["name"]: s for s in b.get("scores", [])} for b in baselines]
+    rows, figures = [], []
+    for i, score in enumerate(main["scores"]):
+        others = [scores.get(score["name"]) for scores in by_name]
+        better = "higher is better" if score.get("direction") == "higher" else "lower is better"
+        unit = score.get("unit", "")
+        rows.append({
+            "name": score["name"], "better": better, "unit": unit, "own": _cell(score),
+            "others": [_cell(s) if s else None for s in others],
+        })  # fmt: skip
+        lines = [{**score, "name": "network"}] + [
+            {**s, "name": b["name"], "kind": b.get("kind")} for b, s in zip(baselines, others, strict=True) if s
+        ]
+        if i < 4 and len(lines) > 1:
+            figures.append(plots.forest(lines, f"{visible(score['name'], 30)}, {better}", f"forest{i}"))
+    differences = [
+        {
+            "baseline": b["name"],
+            "rows": [{"name": d["name"], **_cell(d, "+"), "better": d.get("better", "")} for d in b["differences"]],
+        }
+        for b in baselines
+        if b.get("differences")
+    ]
+    others = [{"part": p, "scores": [{"name": s["name"], **_cell(s)} for s in e.get("scores", [])]}
+              for p, e in story.scores.items() if e is not main]  # fmt: skip
+    return {
+        "part": main.get("part"), "n": main["scores"][0].get("n"), "opened": main.get("opened"), "rows": rows,
+        "baselines": [{"name": b["name"], "kind": b.get("kind", "")} for b in baselines], "figures": figures,
+        "differences": differences, "other_parts": others,
+    }  # fmt: skip
+
+
+def _data(story: Story) -> View | None:
+    parts, rejected, data = story.get("parts"), story.get("rejected"), story.get("run").get("data", {})
+    if not (parts or rejected or data):
+        return None
+    counts = {name: count for name, count in parts.get("counts", {}).items() if isinstance(count, int | float)}
+    total = sum(counts.values())
+    return {
+        "parts": [
+            {"name": n, "count": number(c), "share": round(100 * c / total, 2) if total else 0} for n, c in counts.items()
+        ],
+        "reason": parts.get("reason", ""), "notes": parts.get("notes", []),
+        "files": [
+            {"path": f.get("path", ""), "size": size(f.get("bytes")), "sha256": f.get("sha256", "")}
+            for f in data.get("files", [])
+        ],
+        "rows": data.get("rows"), "read": rejected.get("read"), "used": rejected.get("used"),
+        "rejected": rejected.get("count") or 0, "listed": rejected.get("rows", []),
+    }  # fmt: skip
+
+
+def _columns(story: Story) -> View | None:
+    fields = {f["name"]: f for f in story.get("schema").get("fields", [])}
+    known = {c["name"]: c for c in story.get("columns").get("columns", [])}
+    if not (fields or known):
+        return None
+    rows = []
+    for name in dict.fromkeys([*fields, *known]):
+        both = {**known.get(name, {}), **fields.get(name, {})}
+        rows.append({
+            "name": name, "kind": both.get("kind", ""), "role": both.get("role", ""), "reason": both.get("reason", ""),
+            "missing": both.get("missing"), "stats": _stats(both), "spark": _spark(both),
+        })  # fmt: skip
+    rows.sort(key=lambda row: row["role"] != "target")
+    return {
+        "reason": story.get("schema").get("task_reason", ""), "rows": rows[:SHOWN_COLUMNS], "more": rows[SHOWN_COLUMNS:],
+        "drawn": bool(known),
+    }  # fmt: skip
+
+
+def _stats(column: Mapping[str, Any]) -> str:
+    top = column.get("top") or []
+    if top:
+        return ", ".join(f"{visible(value, 24)} {number(count)}" for value, count in top[:3])
+    return ", ".join(f"{visible(k, 20)} {number(v, 3)}" for k, v in (column.get("stats") or {}).items())
+
+
+def _spark(column: Mapping[str, Any]) -> Markup:
+    name = visible(column["name"], 60)
+    if column.get("bins"):
+        edges, counts = column["bins"]["edges"], column["bins"]["counts"]
+        return bars(counts, f"distribution of {name} from {number(edges[0])} to {number(edges[-1])}")
+    top = (column.get("top") or [])[:24]
+    return bars([count for _, count in top], f"most frequent values of {name}") if top else Markup("")
+
+
+def _learning(story: Story) -> View | None:
+    figures, best = [], next((c["step"] for c in reversed(story.checks) if c.get("best")), None)
+    checks: dict[str, dict[str, list[tuple[Any, Any]]]] = {}
+    for check in story.checks:
+        for name, value in check.get("values", {}).items():
+            checks.setdefault(name, {}).setdefault(str(check.get("chosen", "raw")), []).append((check["step"], value))
+    train = [(p["step"], p.get("loss")) for p in story.progress if "loss" in p]
+    losses = [("train", train), *checks.pop("loss", {}).items()]
+    plans = [("loss", losses, best)]
+    plans += [(name, list(lines.items()), best) for name, lines in checks.items()][:4]
+    rates = [(p["step"], p["learning_rate"]) for p in story.progress if p.get("learning_rate") is not None]
+    plans += [("learning rate", [("rate", rates)], None)]
+    for i, (label, named, kept) in enumerate(plans):
+        lines = [
+            {
+                "name": _CURVES.get(name, (name, ACCENT))[0],
+                "colour": _CURVES.get(name, (name, ACCENT))[1],
+                "steps": [p[0] for p in points],
+                "values": [p[1] for p in points],
+            }
+            for name, points in named
+            if len(points) > 1
+        ]
+        if lines:
+            figures.append(plots.curves(lines, label, kept, f"curve{i}"))
+    network = story.get("network")
+    if not (figures or network):
+        return None
+    return {
+        "figures": figures,
+        "network": network,
+        "best": best,
+        "steps": next((p["step"] for p in story.progress[::-1]), 0),
+    }
+
+
+_CURVES = {"train": ("train", MUTED), "raw": ("select, raw", SECOND), "ema": ("select, averaged", ACCENT)}
+"""What a curve is called and drawn in: the training loss, and checks of the raw and of the averaged (EMA) weights."""
+
+
+def _calibration(story: Story) -> View | None:
+    figures = _drawn(story, lambda kind: kind == "reliability")
+    events = [
+        {
+            "target": e.get("target", ""),
+            "numbers": [{"name": k, "value": number(v)} for k, v in e.get("numbers", {}).items()],
+            "before": (e.get("before") or {}).get("ece"), "after": (e.get("after") or {}).get("ece"),
+        }
+        for e in story.calibrations
+    ]  # fmt: skip
+    return {"figures": figures, "events": events} if figures or events else None
+
+
+def _errors(story: Story) -> View | None:
+    figures = _drawn(story, lambda kind: kind != "reliability")
+    return {"figures": figures} if figures else None
+
+
+_FIGURES = {
+    "confusion": "Confusion", "reliability": "Reliability", "roc": "ROC", "residuals": "Answers and errors",
+    "scatter": "Answers and errors", "histogram": "Distribution", "bars": "Values",
+}  # fmt: skip
+
+
+def _drawn(story: Story, wanted: Callable[[str], bool]) -> list[View]:
+    """The figure events of the wanted kinds, drawn: [{title, pictures, problem}]."""
+    found = []
+    for i, event in enumerate(story.figures.values()):
+        kind = str(event.get("kind"))
+        if not wanted(kind):
+            continue
+        title = str(event.get("title") or event.get("target") or "")
+        named = (
+            title
+            if title and title != event.get("target")
+            else f"{_FIGURES.get(kind, kind)}{': ' + title if title else ''}"
+        )
+        view: View = {"title": named, "pictures": [], "problem": ""}
+        try:
+            view["pictures"] = plots.BY_KIND[kind](event["data"], f"fig{i}")
+        except FAULTS as fault:
+            view["problem"] = (
+                f"This {visible(kind, 30)} figure cannot be drawn ({type(fault).__name__}: {visible(fault)})."
+            )
+        found.append(view)
+    return found
+
+
+def _examples(story: Story) -> View | None:
+    tables = []
+    for event in story.examples.values():
+        names = [c["name"] for c in event["columns"]]
+        rows = [[_example_cell(cell) for cell in row] for row in event["rows"][:SHOWN_EXAMPLES]]
+        pictures = any("png" in cell for row in rows for cell in row)
+        if rows:
+            tables.append({
+                "title": event.get("title", ""), "names": names, "rows": rows, "pictures": pictures,
+                "left": max(0, len(event["rows"]) - SHOWN_EXAMPLES),
+            })  # fmt: skip
+    return {"tables": tables} if tables else None
+
+
+def _example_cell(cell: Any) -> View:
+    """Text, or a picture that has been checked to be one: {png: data address, small: whether to enlarge its pixels}."""
+    if not isinstance(cell, Mapping):
+        return {"text": number(cell) if isinstance(cell, int | float) else "" if cell is None else str(cell)}
+    try:
+        data = base64.b64decode(cell["png"], validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if not data.startswith(_PNG) or len(data) < 24:
+        return {"text": "(a picture that cannot be shown)"}
+    width = int.from_bytes(data[16:20], "big")
+    address = Markup("data:image/png;base64,") + base64.b64encode(data).decode()
+    return {"png": address, "small": width < 64}
+
+
+def _decisions(story: Story) -> View | None:
+    rows = [
+        {
+            "step": number(d.get("step")),
+            "what": d.get("what", ""),
+            "value": setting(d.get("value")),
+            "why": d.get("why", ""),
+        }
+        for d in story.decisions
+    ]
+    return {"rows": rows} if rows else None
+
+
+def _again(story: Story) -> View | None:
+    run, bundle, end = story.get("run"), story.get("bundle"), story.get("end")
+    if not (run or bundle):
+        return None
+    machine = [*run.get("machine", {}).items(), ("peak memory", size(wall(end).get("peak_bytes")))]
+    return {
+        "command": shlex.join(str(word) for word in run.get("command", [])), "seed": run.get("seed"),
+        "config": [(k, setting(v)) for k, v in run.get("config", {}).items()],
+        "versions": [(k, str(v)) for k, v in run.get("versions", {}).items()],
+        "machine": [(k, size(v) if k == "memory" else setting(v)) for k, v in machine if v != "–"],
+        "phases": [(name, duration(wall(e)["seconds"])) for name, e in story.phases.items()],
+        "bundle": {"path": bundle.get("path", ""), "size": size(bundle.get("bytes")), "sha256": bundle.get("sha256", "")}
+        if bundle else None,
+    }  # fmt: skip
+
+
+_BUILDERS: Sequence[tuple[str, str, Callable[[Story], View | None]]] = (
+    ("scores", "Scores against baselines", _scores),
+    ("errors", "Where it errs", _errors),
+    ("calibration", "Calibration", _calibration),
+    ("examples", "Example answers", _examples),
+    ("data", "Data", _data),
+    ("columns", "Columns", _columns),
+    ("learning", "Learning", _learning),
+    ("decisions", "Decisions", _decisions),
+    ("again", "Run it again", _again),
+)
+
+
+def cards(story: Story) -> list[View]:
+    """The few figures that stand at the top: [{label, value, note}]."""
+    found = []
+    for build in (_score_cards, _size_cards):
+        try:
+            found += build(story)
+        except FAULTS:  # the section of the same events says what is wrong with them
+            continue
+    return found
+
+
+def _score_cards(story: Story) -> list[View]:
+    score = next(iter(_main(story).get("scores", [])), None)
+    if not score:
+        return []
+    sign = 1 if score.get("direction") == "higher" else -1
+    rivals = [
+        (b["name"], s) for b in story.baselines.values() for s in b.get("scores", []) if s["name"] == score["name"]
+    ]
+    best = max((r for r in rivals if r[1]["value"] is not None), key=lambda r: sign * r[1]["value"], default=None)
+    shown = [(f"{score['name']}, network", score)] + ([(f"{score['name']}, {best[0]}", best[1])] if best else [])
+    found = [{"label": label, "value": _cell(s)["value"], "note": _cell(s)["interval"]} for label, s in shown]
+    part = _main(story).get("part", "")
+    return [*found, {"label": f"{part} part", "value": number(score.get("n")), "note": "units scored"}]
+
+
+def _size_cards(story: Story) -> list[View]:
+    found = []
+    network, bundle, seconds = (
+        story.get("network"),
+        story.get("bundle"),
+        wall(story.get("end")).get("seconds"),
+    )
+    if network:
+        found.append({"label": "network", "value": number(network.get("parameters")), "note": "parameters"})
+    if seconds is not None:
+        steps = next((p["step"] for p in story.progress[::-1]), None)
+        found.append({"label": "whole run", "value": duration(seconds), "note": plural(steps, "step") if steps else ""})
+    if bundle:
+        found.append({"label": "model file", "value": size(bundle.get("bytes")), "note": "sealed"})
+    return found

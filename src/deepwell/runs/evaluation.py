@@ -1,0 +1,107 @@
+"""Proof: baselines fitted on the same training examples, calibration, and the test part opened once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepwell.core.keys import Key
+from deepwell.core.runner import Runner
+from deepwell.core.scores import Columns
+from deepwell.core.task import Baseline
+from deepwell.evaluation import figures, intervals
+from deepwell.evaluation.calibration import expected_calibration_error
+from deepwell.evaluation.measure import measure
+from deepwell.evaluation.verdict import verdict
+from deepwell.runs.prepare import Prepared
+from deepwell.runtime.answers import Answers
+from deepwell.runtime.predictor import Predictor
+from deepwell.tracking.record import Record
+
+Fitted = Sequence[tuple[Baseline, Runner, float]]
+BASELINE_SHARE = 0.3
+"""Of the time that is left: when the baselines so far took more, the remaining classical ones are left out, and it is said."""
+
+
+def fit_baselines(prepared: Prepared, key: Key, record: Record, seconds: float | None) -> Fitted:
+    """Every baseline, fitted on the training examples, with the seconds it took."""
+    examples = prepared.examples["train"]
+    began = time.perf_counter()
+    fitted = []
+    for baseline in prepared.task.baselines():
+        spent = time.perf_counter() - began
+        if seconds is not None and baseline.kind != "trivial" and spent > BASELINE_SHARE * seconds:
+            record.decide(
+                0, "baseline left out", baseline.name, f"the ones before took {spent:.1f} s of the time limit"
+            )
+            continue
+        since = time.perf_counter()
+        runner = baseline.fit(examples, prepared.pipeline, key.fold("baseline", baseline.name))
+        fitted.append((baseline, runner, time.perf_counter() - since))
+    record.emit({"event": "phase", "name": "baselines", "wall": {"seconds": time.perf_counter() - began}})
+    return fitted
+
+
+def evaluate(prepared: Prepared, predictor: Predictor, fitted: Fitted, key: Key, record: Record) -> Answers:
+    """Open the test part: scores, paired differences to every baseline, figures, verdict. Returns the test answers."""
+    task, pipeline, examples = prepared.task, prepared.pipeline, prepared.examples["test"]
+    metrics = task.metrics(pipeline)
+    columns = measure(task, predictor.runner, examples, pipeline)
+    ours = intervals.replicate(metrics, columns, examples.units, key)
+    scores = [intervals.interval(ours[m.name]) for m in metrics]
+    record.emit({"event": "scores", "part": "test", "scores": [s.to_json() for s in scores], "opened": 1})
+    primary = {}
+    for baseline, runner, seconds in fitted:
+        measured = measure(task, runner, examples, pipeline, without=(".logits",))
+        theirs = intervals.replicate(metrics, measured, examples.units, key)
+        differences = [intervals.difference(ours[m.name], theirs[m.name]) for m in metrics]
+        primary[baseline.name] = differences[0]
+        record.emit(
+            {
+                "event": "baseline",
+                "name": baseline.name,
+                "kind": baseline.kind,
+                "scores": [intervals.interval(theirs[m.name]).to_json() for m in metrics],
+                "differences": [d.to_json() for d in differences],
+                "wall": {"seconds": seconds},
+            }
+        )
+    trivial = [baseline.name for baseline, _, _ in fitted if baseline.kind == "trivial"]
+    sentence = verdict(scores[0], primary, trivial)
+    for figure in figures.figures(task.schema, pipeline, columns):
+        record.emit(figure)
+    after = {t.name: reliability_error(columns, t.name) for t in task.schema.targets}
+    if any(e is not None for e in after.values()):
+        before = measure(task, predictor.uncalibrated, examples, pipeline)
+        for name, ece in after.items():
+            event = {"event": "calibration", "target": name, "numbers": dict(predictor.contents.calibration)}
+            record.emit({**event, "before": {"ece": reliability_error(before, name)}, "after": {"ece": ece}})
+    answers = _answers(prepared, predictor)
+    for event in figures.showcase(prepared.parts.test.rows, task.schema, answers.table, columns, examples.rows):
+        record.emit(event)
+    record.emit({"event": "verdict", "text": sentence.text, "winner": sentence.winner})
+    return answers
+
+
+def reliability_error(columns: Columns, target: str) -> float | None:
+    """Expected calibration error of a measured category target; None for other targets."""
+    probabilities = columns.get(f"{target}.probabilities")
+    if probabilities is None or not len(probabilities):
+        return None
+    correct = columns[f"{target}.answer"] == columns[f"{target}.truth"]
+    return float(expected_calibration_error(probabilities.max(axis=1), correct))
+
+
+def _answers(prepared: Prepared, predictor: Predictor) -> Answers:
+    """The model's answers on the test rows, next to the truth where there is one; to the default request without rows."""
+    if not prepared.task.asks_rows:
+        return predictor.predict()
+    rows = prepared.parts.test.rows
+    answers = predictor.answer(prepared.examples["test"], len(rows))
+    truth = {f"{t.name}.truth": rows[t.name] for t in prepared.task.schema.targets if t.name in rows}
+    if truth and len(answers) == len(rows):
+        where = np.array([rows.where(i) for i in range(len(rows))], dtype=object)
+        answers = Answers(answers.table.with_columns({**truth, "row": where}), answers.schema)
+    return answers

@@ -1,0 +1,175 @@
+"""Prepared data -> the contents of a bundle: network, training, calibration. No test rows, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from deepwell.bundle.contents import Contents
+from deepwell.core import config as knobs
+from deepwell.core.examples import Examples
+from deepwell.core.keys import Key
+from deepwell.core.task import Sizes, Task
+from deepwell.evaluation.measure import measure
+from deepwell.nn.runner import TorchRunner
+from deepwell.runs.options import TrainOptions
+from deepwell.runs.prepare import Prepared, prepare
+from deepwell.runtime.predictor import Predictor
+from deepwell.training import budget, loop, plan
+from deepwell.training.feed import Feed
+
+BATCH = 1024
+
+
+class Recorder(Protocol):
+    """Where events and decisions go: tracking.record.Record, or memory."""
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """One event."""
+        ...
+
+    def decide(self, step: int, what: str, value: Any, why: str) -> None:
+        """One decision, safe before it takes effect."""
+        ...
+
+
+@dataclass
+class Memory:
+    """A Recorder that keeps events in a list."""
+
+    events: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """One event."""
+        self.events.append(event)
+
+    def decide(self, step: int, what: str, value: Any, why: str) -> None:
+        """One decision."""
+        self.emit({"event": "decision", "step": step, "what": what, "value": value, "why": why})
+
+
+def fit(
+    prepared: Prepared, options: TrainOptions, record: Recorder, stop: Callable[[], bool], seconds: float | None
+) -> Predictor:
+    """Build, train and calibrate the network; `seconds` is the limit of training, None without one.
+
+    Returns the Predictor of the very contents that will be sealed (but for evidence and card).
+    Raises RunError when training fails.
+    """
+    task, key = prepared.task, Key(options.seed)
+    examples = prepared.examples["train"]
+    sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, seconds)
+    torch.manual_seed(key.fold("network").seed)
+    network = task.network(sizes)
+    parameters = sum(p.numel() for p in network.parameters())
+    record.emit(
+        {"event": "network", "name": type(network).__name__, "parameters": parameters, "size": task.config.size}
+    )
+    metrics = {m.name: m.direction for m in task.metrics(prepared.pipeline)}
+    chosen = plan.choose(
+        network,
+        task.plan_hints(),
+        {"device": options.device},
+        examples=examples.count,
+        batch_size=task.config.batch_size,
+    )
+    record.decide(0, "plan", chosen.to_json(), str(chosen))
+    trained = loop.fit(
+        loop.Job(
+            network=network,
+            examples=examples,
+            loss=task.loss,
+            updates=task.updates(),
+            transforms=task.augment(examples, prepared.pipeline),
+            recipe=task.config,
+            budget=budget.Budget(seconds=seconds, steps=options.steps, epochs=options.epochs),
+            plan=chosen,
+            key=key.fold("train"),
+            judge=_judge(prepared),
+            watch=task.watch,
+            direction=metrics.get(task.watch or "", "lower"),
+            sink=record,
+            decide=record.decide,
+            stop=stop,
+        )
+    )
+    contents = _contents(prepared, trained, sizes)
+    uncalibrated = Predictor(contents, type(task), chosen.device)
+    contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))
+    return Predictor(contents, type(task), chosen.device)
+
+
+def fit_model(data: Any, options: TrainOptions) -> Predictor:
+    """A fitted Predictor without run directory, baselines, report or test part: all rows serve training.
+
+    Raises DataError or ConfigError for what cannot be used; RunError when training fails.
+    """
+    prepared = prepare(data, options, test_share=0.0)
+    seconds = None if options.time is None else max(1.0, options.time - sum(prepared.seconds.values()))
+    return fit(prepared, options, Memory(), lambda: False, seconds)
+
+
+def _judge(prepared: Prepared) -> Callable[[torch.nn.Module], Mapping[str, float]] | None:
+    """What the loop asks to compare weights: the loss and the metrics on the select part."""
+    task, examples = prepared.task, prepared.examples["select"]
+    if task.watch is None or not examples.count:
+        return None
+    metrics = task.metrics(prepared.pipeline)
+
+    def judge(network: torch.nn.Module) -> Mapping[str, float]:
+        device = next((str(p.device) for p in network.parameters()), "cpu")
+        columns = measure(task, TorchRunner(network, device), examples, prepared.pipeline)
+        return {**losses(task, network, examples), **{m.name: m.value(columns) for m in metrics}}
+
+    return judge
+
+
+def losses(task: Task, network: torch.nn.Module, examples: Examples) -> dict[str, float]:
+    """The mean loss and its parts over examples, without dropout or gradients."""
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    feed, key = Feed(examples, device), Key(0).fold("judge")
+    training = network.training
+    network.eval()
+    sums: dict[str, float] = {}
+    units = 0.0
+    with torch.no_grad():
+        for start in range(0, examples.count or 0, BATCH):
+            index = np.arange(start, min(start + BATCH, examples.count or 0))
+            torch.default_generator.manual_seed(key.fold(start).seed)
+            loss = task.loss(network, feed.batch(index, key), key.fold(start))
+            units += float(loss.units)
+            for name, value in {"loss": loss.total, **loss.parts}.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+    network.train(training)
+    return {name: total / units for name, total in sums.items()}
+
+
+def _contents(prepared: Prepared, trained: loop.Trained, sizes: Sizes) -> Contents:
+    return Contents(
+        task=prepared.name,
+        task_version=prepared.task.version,
+        schema=prepared.task.schema,
+        pipeline=prepared.pipeline.state(),
+        config=knobs.to_json(prepared.task.config),
+        sizes=sizes.to_json(),
+        calibration={},
+        weights={n: np.ascontiguousarray(w.detach().cpu().numpy()) for n, w in trained.weights.items()},
+        evidence={},
+        card="",
+    )
+
+
+def _calibrate(prepared: Prepared, predictor: Predictor, record: Recorder) -> Mapping[str, float]:
+    """The task's calibration numbers, fitted on the calibrate part with a predictor that has none yet."""
+    examples = prepared.examples["calibrate"]
+    if not examples.count:
+        return {}
+    columns = measure(prepared.task, predictor.runner, examples, prepared.pipeline)
+    numbers = dict(prepared.task.calibrate(columns, prepared.pipeline))
+    if numbers:
+        record.decide(0, "calibration", numbers, f"fitted on {examples.count:,} examples that training did not see")
+    return numbers

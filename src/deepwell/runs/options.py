@@ -1,0 +1,142 @@
+"""What a user can ask of a training, declared once: the command line, the Python verb and the record all read this class."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from deepwell.core.config import Knob
+from deepwell.core.errors import ConfigError, nearest
+
+T = TypeVar("T")
+Names = tuple[str, ...]
+Pairs = Mapping[str, str]
+
+
+class Seconds(float):
+    """A duration: a number of seconds, or text such as `90s`, `5m`, `1.5h`."""
+
+
+@dataclass(frozen=True)
+class ReadAsked:
+    """How files are to be read where they do not say themselves."""
+
+    names: Annotated[str | None, Knob("file with the column names (.names), for tables without a header")] = None
+    header: Annotated[bool | None, Knob("whether the first line holds the column names; found out if not given")] = None
+    delimiter: Annotated[str | None, Knob("character between cells; found out if not given")] = None
+    encoding: Annotated[str | None, Knob("of text files, e.g. utf-8 or cp1252; found out if not given")] = None
+    missing: Annotated[Names, Knob("word that means a missing value; may be given again")] = ()
+
+
+@dataclass(frozen=True)
+class SchemaAsked(ReadAsked):
+    """What the columns are, where recognition is to be told."""
+
+    target: Annotated[Names, Knob("column to learn; may be given again")] = ()
+    role: Annotated[Pairs, Knob("column=role, e.g. patient=group; may be given again")] = field(default_factory=dict)
+    kind: Annotated[Pairs, Knob("column=kind, e.g. quality=category; may be given again")] = field(default_factory=dict)
+    map: Annotated[Pairs, Knob("'OLD -> NEW': rename a label of the target; may be given again")] = field(
+        default_factory=dict
+    )
+    schema: Annotated[str | None, Knob("schema file that `deepwell check --save` wrote")] = None
+    task: Annotated[
+        str | None, Knob("application (see `deepwell tasks`) or a file with one; found out if not given")
+    ] = None
+
+
+@dataclass(frozen=True)
+class TrainOptions(SchemaAsked):
+    """The options of one training."""
+
+    test: Annotated[str | None, Knob("file with the author's test rows")] = None
+    time: Annotated[Seconds | None, Knob("limit for the whole run, e.g. 60s, 5m, 1h")] = None
+    steps: Annotated[int | None, Knob("train exactly this many steps")] = None
+    epochs: Annotated[float | None, Knob("train exactly this many passes over the training part")] = None
+    seed: Annotated[int, Knob("of all draws; the same seed, steps and plan give the same bits")] = 0
+    size: Annotated[str | None, Knob("of the network: auto, tiny, small, base or large")] = None
+    device: Annotated[str, Knob("cpu, cuda, mps or auto")] = "auto"
+    set: Annotated[Pairs, Knob("knob=value (see `deepwell tasks NAME`); may be given again")] = field(
+        default_factory=dict
+    )
+    positive: Annotated[str | None, Knob("class that counts as positive, for two classes")] = None
+    metric: Annotated[str | None, Knob("primary metric, e.g. accuracy, auc, rmse")] = None
+    max_rejected: Annotated[float, Knob("largest share of rows that may be unusable")] = 0.01
+    out: Annotated[str, Knob("directory of all runs")] = "runs"
+    demo: Annotated[bool, Knob("train on the task's own synthetic data")] = False
+
+
+def parse(kind: type[T], values: Mapping[str, Any]) -> T:
+    """The options with the given values, each turned into its type; text is read as the command line gives it.
+
+    Raises ConfigError: an unknown option (with the nearest), or what an option must be and what it got.
+    """
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    parsed = {}
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f"there is no option {name!r}{nearest(name, known)}")
+        parsed[name] = None if value is None else _convert(name, value, hints[name])
+    return kind(**parsed)
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    if hint == Names:
+        return (value,) if isinstance(value, str) else tuple(str(v) for v in value)
+    if hint == Pairs:
+        return _pairs(name, value)
+    accepted = [t for t in (typing.get_args(hint) or (hint,)) if t is not type(None)]
+    try:
+        return _scalar(value, accepted[0])
+    except (ValueError, TypeError):
+        must = {
+            Seconds: "a duration such as 60s, 5m or 1h",
+            int: "a whole number",
+            float: "a number",
+            bool: "yes or no",
+        }
+        raise ConfigError(f"{name} must be {must.get(accepted[0], 'text')}; got {value!r}") from None
+
+
+def _scalar(value: Any, kind: type) -> Any:
+    if kind is Seconds:
+        return seconds(value)
+    if kind is bool:
+        return (
+            value if isinstance(value, bool) else {"yes": True, "true": True, "no": False, "false": False}[str(value)]
+        )
+    if kind is int and isinstance(value, float) and value != int(value):
+        raise ValueError(value)
+    return kind(value)
+
+
+def _pairs(name: str, value: Any) -> dict[str, str]:
+    if isinstance(value, Mapping):
+        return {str(k): str(v) for k, v in value.items()}
+    sign = "->" if name == "map" else "="
+    items: Sequence[str] = [value] if isinstance(value, str) else list(value)
+    pairs = {}
+    for item in items:
+        left, found, right = str(item).partition(sign)
+        if not found or not left.strip():
+            example = "'OLD -> NEW'" if name == "map" else f"NAME{sign}VALUE"
+            raise ConfigError(f"{name} must have the form {example}; got {item!r}")
+        pairs[left.strip()] = right.strip()
+    return pairs
+
+
+def seconds(value: Any) -> float:
+    """A duration in seconds from a number or text: 90, "90s", "5m", "1.5h". Raises ValueError for anything else."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|sec|m|min|h)?\s*", str(value).lower())
+    if not match:
+        raise ValueError(value)
+    unit = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, None: 1}[match[2]]
+    result = float(match[1]) * unit
+    if not math.isfinite(result) or result <= 0:
+        raise ValueError(value)
+    return result

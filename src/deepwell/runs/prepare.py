@@ -1,0 +1,211 @@
+"""Files to examples: everything of a run that can fail because of the user's data happens here, before a run exists."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepwell import tasks
+from deepwell.core import config as knobs
+from deepwell.core.errors import ConfigError, DataError, nearest
+from deepwell.core.examples import Examples
+from deepwell.core.fields import Schema
+from deepwell.core.keys import Key
+from deepwell.core.table import PARTS, Part, Rejected, Table
+from deepwell.core.task import Pipeline, Task
+from deepwell.data import sources
+from deepwell.data.pipeline import FieldPipeline
+from deepwell.data.recognition import Edits, recognise
+from deepwell.data.splits import Parts, split
+from deepwell.data.usable import stop_if_many
+from deepwell.runs.options import SchemaAsked, TrainOptions
+from deepwell.store import json as strict_json
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training and evaluation need, and how the data came to it.
+
+    rows_read = rows of all parts that became examples + len(rejected). seconds: name of a phase -> how long it took.
+    """
+
+    task: Task
+    task_reason: str
+    table: Table
+    parts: Parts
+    pipeline: Pipeline
+    examples: Mapping[str, Examples]
+    rejected: Sequence[Rejected]
+    rows_read: int
+    seconds: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return type(self.task).name()
+
+    @property
+    def schema(self) -> Schema:
+        """The schema with all roles."""
+        return self.task.schema
+
+
+def recognised(data: Any, asked: SchemaAsked, test: Any = None) -> tuple[Table, Schema]:
+    """Read and recognise, without choosing a task. Raises DataError for what cannot be read."""
+    options = sources.ReadOptions(
+        test=test,
+        names=asked.names,
+        header=asked.header,
+        delimiter=asked.delimiter,
+        encoding=asked.encoding,
+        missing=asked.missing,
+        target_name=asked.target[0] if asked.target else "target",
+    )
+    table = sources.read(data, options)
+    edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), _saved_schema(asked.schema))
+    table = _mapped(table, asked.map, recognise(table, edits)) if asked.map else table
+    return table, recognise(table, edits)
+
+
+def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -> Prepared:
+    """Read, recognise, choose the task, split, fit the pipeline, make the examples of every part.
+
+    test_share: of rows kept for the test where the author named none; None: as the task's rule says.
+
+    Raises DataError or ConfigError; nothing has been written by then.
+    """
+    clock = _Clock()
+    task_class, table, schema, reason = _data_and_task(data, options)
+    task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options)))
+    table, without_target = _without_missing_targets(table, schema)
+    clock.lap("read")
+    rule = task.split() if test_share is None else replace(task.split(), test=test_share)
+    parts = split(table, schema, rule, Key(options.seed).fold("split"))
+    _check_labels(parts, schema)
+    pipeline = task.pipeline(None) or FieldPipeline(schema)
+    pipeline.fit(parts.train.rows)
+    examples = {part.name: task.examples(part, pipeline) for part in _each(parts)}
+    rejected = [*table.rejected, *without_target]
+    for part in _each(parts):
+        rejected += [Rejected(part.rows.where(r), why) for r, why in sorted(examples[part.name].problems.items())]
+    rows_read = len(table) + len(table.rejected) + len(without_target)
+    stop_if_many(rejected, rows_read, options.max_rejected)
+    if examples["train"].count == 0:
+        raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")
+    clock.lap("fit")
+    return Prepared(task, reason, table, parts, pipeline, examples, rejected, rows_read, clock.laps)
+
+
+def _each(parts: Parts) -> list[Part]:
+    return [getattr(parts, name) for name in PARTS]
+
+
+def _data_and_task(data: Any, options: TrainOptions) -> tuple[type[Task], Table, Schema, str]:
+    """The task class, its data, and the schema with the roles that the task gives."""
+    asked = tasks.find(options.task) if options.task else None
+    if options.demo or data is None:
+        if asked is None:
+            raise ConfigError(
+                "there is nothing to train on",
+                repair="name files (`deepwell train data.csv --target column`), or a task with --task and --demo",
+            )
+        made = asked.demo(options.seed)
+        if made is None:
+            return asked, Table({}), Schema(), "the task makes its own data"
+        data = made
+    table, schema = recognised(data, options, options.test)
+    if asked is None:
+        asked, fit = tasks.choose(schema)
+    else:
+        fit = asked.fits(schema)
+        if fit.rank <= 0:
+            raise DataError(f"the task {options.task!r} does not suit this data: {fit.reason}")
+    return asked, table, schema.with_roles(fit.roles), fit.reason
+
+
+def _knob_values(task: type[Task], options: TrainOptions) -> dict[str, Any]:
+    values: dict[str, Any] = dict(options.set)
+    known = {o.name for o in knobs.options(task.Config)}
+    for name in ("size", "positive", "metric"):
+        value = getattr(options, name)
+        if value is not None:
+            if name not in known:
+                raise ConfigError(f"this task has no option --{name}")
+            values[name] = value
+    return values
+
+
+def _saved_schema(path: str | None) -> Schema | None:
+    if path is None:
+        return None
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"the schema file cannot be read: {error.strerror}", where=path) from None
+    return Schema.from_json(strict_json.read(data, path))
+
+
+def _mapped(table: Table, maps: Mapping[str, str], schema: Schema) -> Table:
+    """The table with labels of the target renamed. Raises DataError for a label that does not occur."""
+    columns = {}
+    labels: set[str] = set()
+    for target in schema.targets:
+        column = table[target.name]
+        labels |= {str(v) for v in set(column.tolist())}
+        columns[target.name] = np.array([maps.get(str(v), v) if v is not None else None for v in column], dtype=object)
+    unknown = [old for old in maps if old not in labels]
+    if unknown:
+        raise DataError(f"--map names a label that does not occur: {unknown[0]!r}{nearest(unknown[0], labels)}")
+    return table.with_columns(columns)
+
+
+def _without_missing_targets(table: Table, schema: Schema) -> tuple[Table, list[Rejected]]:
+    """The rows that have every target, and the others as rejected."""
+    missing = np.zeros(len(table), bool)
+    for target in schema.targets:
+        column = table[target.name]
+        if column.ndim == 1 and column.dtype == object:
+            missing |= np.array([v is None for v in column], bool)
+        elif column.dtype.kind == "f" and column.ndim == 1:
+            missing |= np.isnan(column)
+    rejected = [Rejected(table.where(int(r)), "the target is missing") for r in np.flatnonzero(missing)]
+    if not rejected:
+        return table, []
+    kept = table.take(~missing)
+    return Table(kept.columns, kept.origin, table.rejected), rejected
+
+
+def _check_labels(parts: Parts, schema: Schema) -> None:
+    """Raise DataError when another part has a label that training never saw, with the nearest and the repair."""
+    for target in schema.targets:
+        if target.kind != "category":
+            continue
+        known = {str(v) for v in parts.train.rows[target.name].tolist()}
+        for part in (parts.select, parts.calibrate, parts.test):
+            for row, value in enumerate(part.rows[target.name].tolist()):
+                if str(value) not in known:
+                    close = nearest(str(value), known)
+                    guess = close.split("'")[1] if "did you mean" in close else "KNOWN LABEL"
+                    raise DataError(
+                        f"the label {value!r} of column {target.name!r} never occurs in training{close}",
+                        where=part.rows.where(row),
+                        repair=f"rename it: --map '{value} -> {guess}'",
+                    )
+
+
+class _Clock:
+    """Laps of wall-clock time in seconds."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now

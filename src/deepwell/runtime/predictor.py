@@ -1,0 +1,211 @@
+"""Predictor: a bundle that answers. The same class evaluates a fresh run, so what is measured is what is handed over.
+
+Answers are given in batches of one fixed size (the last one is padded by repeating its last example), so that the answer to
+a row does not depend on how many rows are asked together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepwell import tasks
+from deepwell.bundle.contents import Contents
+from deepwell.bundle.read import match, read
+from deepwell.core import config as knobs
+from deepwell.core.batch import Batch
+from deepwell.core.errors import BundleError, ConfigError, DataError
+from deepwell.core.examples import Examples
+from deepwell.core.fields import Field, Schema
+from deepwell.core.keys import Key
+from deepwell.core.runner import CalibratedRunner, Emit, Runner
+from deepwell.core.scores import Score
+from deepwell.core.table import Part, Table
+from deepwell.core.task import Pipeline, Sizes, Task
+from deepwell.data import sources
+from deepwell.data.pipeline import FieldPipeline
+from deepwell.data.recognition import compare
+from deepwell.runtime.answers import PROBLEM, Answers, align, concatenate
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 64
+KEY = Key(0).fold("predict")
+
+
+class Predictor:
+    """A trained model that answers questions and can be scored.
+
+    Attributes:
+        contents: what the bundle holds.
+        task: the application, with schema and config.
+        pipeline: raw values <-> arrays.
+        network: the network with the bundle's weights.
+        uncalibrated, runner: the network as a Runner, without and with calibration.
+    """
+
+    def __init__(self, contents: Contents, task: type[Task] | None = None, device: str = "cpu") -> None:
+        from deepwell.nn.runner import TorchRunner
+
+        self.contents = contents
+        task_class = task or _installed(contents.task)
+        self.task = task_class(contents.schema, knobs.make(task_class.Config, contents.config))
+        if contents.task_version != task_class.version:
+            raise BundleError(
+                f"the bundle is of version {contents.task_version} of the task {contents.task!r}, installed is version "
+                f"{task_class.version}",
+                repair="install the version of deepwell that made it (`deepwell show` names it)",
+            )
+        unfitted = self.task.pipeline(None) or FieldPipeline(contents.schema)
+        self.pipeline: Pipeline = unfitted.restore(contents.pipeline)
+        self.network = _network(self.task, contents).to(device)
+        self.uncalibrated: Runner = TorchRunner(self.network, device)
+        self.runner: Runner = CalibratedRunner(self.uncalibrated, contents.calibration)
+
+    @property
+    def schema(self) -> Schema:
+        """The columns that the model was trained on."""
+        return self.task.schema
+
+    def predict(self, data: Any = None, request: Any = None, emit: Emit | None = None) -> Answers:
+        """Answers for raw values: anything that `deepwell.train` reads; None for tasks whose questions need no rows.
+
+        Raises DataError when columns are missing or of another kind. A row that cannot be used gets an empty answer with
+        its reason.
+        """
+        request = self.task.Request() if request is None else request
+        if not self.task.asks_rows:
+            empty = Batch({}, np.empty(0, np.int64))
+            return self._sorted(self.task.predict(self.runner, empty, self.pipeline, request, emit), None, {}, 0)
+        if data is None:
+            raise DataError(f"the task {self.contents.task!r} answers rows: name a file with them")
+        asked = self.read(data)
+        return self.answer(self.task.examples(Part("predict", asked), self.pipeline), len(asked), request, emit)
+
+    def answer(self, examples: Examples, count: int, request: Any = None, emit: Emit | None = None) -> Answers:
+        """Answers for examples made of `count` rows, one line per row (per example where examples are not made of rows)."""
+        request = self.task.Request() if request is None else request
+        tables = []
+        for batch, size in _padded(examples):
+            table = self.task.predict(self.runner, batch, self.pipeline, request, emit)
+            tables.append(table.take(np.arange(size)))
+        names = self.task.answers(self.pipeline).names
+        answers = concatenate(tables) if tables else Table({n: np.empty(0, object) for n in names})
+        return self._sorted(answers, examples.rows, examples.problems, count)
+
+    def _sorted(
+        self, answers: Table, rows: NDArray[np.int64] | None, problems: Mapping[int, str], count: int
+    ) -> Answers:
+        """Answers at the rows they belong to; as they come where they belong to none."""
+        schema = Schema((*self.task.answers(self.pipeline).fields, Field(PROBLEM, "text")))
+        if rows is None:
+            rows, count = np.arange(len(answers)), len(answers)
+        return Answers(align(answers, rows, problems, count), schema)
+
+    def predict_proba(self, data: Any) -> NDArray[np.float64]:
+        """Class probabilities, shape (rows, classes) in the order of `classes`; rows that cannot be used are NaN.
+
+        Raises ConfigError where the target is not a category.
+        """
+        asked = self.read(data)
+        name = self._category("predict_proba").name
+        examples = self.task.examples(Part("predict", asked), self.pipeline)
+        full = np.full((len(asked), len(self.classes)), np.nan)
+        for batch, size in _padded(examples):
+            outputs, _ = self.runner.run("forward", batch.arrays)
+            logits = outputs[f"{name}.logits"][:size].astype(np.float64)
+            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+            rows = examples.rows if examples.rows is not None else np.arange(len(asked))
+            full[rows[batch.examples[:size]]] = odds / odds.sum(axis=1, keepdims=True)
+        return full
+
+    @property
+    def classes(self) -> list[str]:
+        """The class names in the order of `predict_proba`. Raises ConfigError where the target is not a category."""
+        return self.pipeline.classes(self._category("classes").name)
+
+    def score(self, data: Any) -> list[Score]:
+        """The task's metrics on labelled rows, each with a 95% interval. Raises DataError for rows without targets."""
+        from deepwell.evaluation import intervals, measure
+
+        examples = self.task.examples(Part("test", self.read(data, targets=True)), self.pipeline)
+        columns = measure.measure(self.task, self.runner, examples, self.pipeline)
+        return [intervals.score(m, columns, examples.units, KEY) for m in self.task.metrics(self.pipeline)]
+
+    def read(self, data: Any, *, targets: bool = False, options: sources.ReadOptions | None = None) -> Table:
+        """Raw values as a Table with the model's columns; a table without header takes them in order.
+
+        Raises DataError naming the missing columns, with the nearest present ones.
+        """
+        options = options or sources.ReadOptions()
+        table = data if isinstance(data, Table) else sources.read(data, options)
+        names = [f.name for f in self.schema.fields if f.role not in ("ignore", "split", "id")]
+        if not set(table.names) & set(names) and isinstance(data, (str, Path)):
+            table = sources.read(data, sources.ReadOptions(header=False, missing=options.missing))
+        inputs = [f.name for f in self.schema.fields if f.role not in ("target", "split")]
+        every = [f.name for f in self.schema.fields if f.role != "split"]
+        if not set(table.names) & set(names):
+            for order in (every, inputs):
+                if len(order) == len(table.names):
+                    renamed = dict(zip(order, table.columns.values(), strict=True))
+                    table = Table(renamed, table.origin, table.rejected)
+                    break
+        compare(self.schema, table, targets=targets)
+        return table
+
+    def _category(self, what: str) -> Field:
+        targets = self.schema.targets
+        if len(targets) != 1 or targets[0].kind != "category":
+            raise ConfigError(f"{what} needs a single target that is a category; use predict")
+        return targets[0]
+
+
+def load(path: str | Path, task: str | type[Task] | None = None, device: str = "cpu") -> Predictor:
+    """The model in a bundle. `task`: the class or file of a task that is not installed.
+
+    Raises BundleError for a file that is damaged, foreign or too new.
+    """
+    task_class = tasks.find(task) if isinstance(task, str) else task
+    return Predictor(read(Path(path)), task_class, device)
+
+
+def _installed(name: str) -> type[Task]:
+    """The installed task of a bundle. A bundle can only name a task, never bring or locate one."""
+    if name not in tasks.names():
+        raise BundleError(
+            f"the bundle needs the task {name!r}, which is not installed",
+            repair="give the file of the task with --task (dw.load(path, task=...)) if you have it and trust it",
+        )
+    return tasks.find(name)
+
+
+def _network(task: Task, contents: Contents) -> torch.nn.Module:
+    """The network with the bundle's weights: built on the meta device, compared, only then given memory."""
+    import torch
+
+    with torch.device("meta"):
+        network = task.network(Sizes.from_json(contents.sizes))
+    expected = {n: (tuple(t.shape), str(t.dtype).removeprefix("torch.")) for n, t in network.state_dict().items()}
+    match(contents.weights, expected)
+    weights = {n: torch.from_numpy(np.array(w)) for n, w in contents.weights.items()}
+    network.load_state_dict(weights, assign=True)
+    left = [n for n, t in [*network.named_parameters(), *network.named_buffers()] if t.is_meta]
+    if left:
+        raise BundleError(f"the network of {contents.task!r} has values that no bundle holds: {left[0]}")
+    return network
+
+
+def _padded(examples: Examples) -> Iterator[tuple[Batch, int]]:
+    """All examples in batches of BATCH, the last one padded; with how many of each batch are asked for."""
+    count = examples.count
+    if count is None:
+        raise DataError("endless examples cannot be answered one by one")
+    for start in range(0, count, BATCH):
+        size = min(BATCH, count - start)
+        index = np.minimum(np.arange(start, start + BATCH), count - 1)
+        yield examples.take(index, KEY), size

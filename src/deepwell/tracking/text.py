@@ -1,0 +1,91 @@
+"""How values are written for people: in the terminal and in the report alike.
+
+Everything that came from data passes through `visible`: one value, one line, harmless, not endless.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from deepwell.core.text import escape_terminal
+
+
+def visible(value: Any, limit: int = 200) -> str:
+    """The text with control, format and unassigned characters as escapes, cut to `limit` characters with an ellipsis."""
+    text = value if isinstance(value, str) else number(value) if isinstance(value, int | float) else str(value)
+    if len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return escape_terminal(text)
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A number with up to that many significant digits, thousands separated; whole numbers whole; a dash for none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int) or (value == int(value) if math.isfinite(value) else False):
+        return f"{int(value):,}" if abs(value) < 1e15 else f"{value:.{digits - 1}e}"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if 1e-4 <= abs(value) < 10**digits:
+        places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+        text = f"{value:.{places}f}"
+        return text.rstrip("0").rstrip(".") if places else text
+    return f"{value:,.0f}" if 1 <= abs(value) < 1e9 else f"{value:.{digits - 1}e}"
+
+
+def measured(value: Any, low: Any, high: Any, sign: Literal["", "+"] = "") -> tuple[str, str]:
+    """A value and its interval `low to high`, with as many decimals as the interval supports (two digits of its width).
+
+    sign: "+" writes the sign of positive numbers too, as differences need it.
+    """
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in (value, low, high)):
+        return number(value), f"{number(low)} to {number(high)}"
+    half = (high - low) / 2
+    places = 4 if half <= 0 else min(6, max(0, 1 - math.floor(math.log10(half))))
+    return f"{value:{sign},.{places}f}", f"{low:{sign},.{places}f} to {high:{sign},.{places}f}"
+
+
+def duration(seconds: Any) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
+    if not isinstance(seconds, int | float) or not math.isfinite(seconds):
+        return "–"
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: Any) -> str:
+    """Bytes in decimal units: `812 B`, `1.2 MB`."""
+    if not isinstance(count, int | float) or not math.isfinite(count):
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def plural(count: Any, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def setting(value: Any) -> str:
+    """A decided or configured value on one line: `lr = 0.001, threads = 2` for an object."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{visible(k, 40)} = {setting(v)}" for k, v in value.items())
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    if isinstance(value, int | float):
+        return number(value)
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,216 @@
+"""Budget: how long a training may take. Horizon: how many steps that is, and how far along a step stands.
+
+Unusual: the horizon of an open budget is set after a short probe of real steps and may move a few times, yet progress is
+piecewise linear in the step, so the step size never jumps; and the last step always ends at progress 1. With steps or
+epochs given and no time, no clock is read for any choice: the same inputs give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepwell.core.errors import ConfigError
+
+CAP = 300.0
+"""Seconds of a training for which neither time, steps nor epochs are given."""
+MOST_REVISIONS = 8
+MARKS = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Shares of the time at which the rate is looked at again. With the probe, cooling down and the deadline: 8 revisions."""
+PROBE_STEPS = 20
+PROBE_SHARE = 0.02
+"""The probe ends after so many steps or this share of the time, whichever comes first."""
+WARM_STEPS = 3
+"""Steps before the probe: they also pay for memory and kernels that later steps find ready."""
+TOLERANCE = 0.02
+"""A horizon is left alone when what remains would change by less than this share."""
+WARMING, PROBING = -2, -1
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a training may take: whichever limit is reached first. Raises ConfigError for limits that are not positive.
+
+    seconds: of the whole run, counted from `started`; CAP when nothing at all is given.
+    steps, epochs: train exactly this long if no time is given.
+    clock: seconds on any scale that never runs backwards. started: its value when the run began; None: when training begins.
+    reserve: seconds to keep for what follows training (evaluation, sealing, report).
+    """
+
+    seconds: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    clock: Callable[[], float] = time.monotonic
+    started: float | None = None
+    reserve: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "steps", "epochs"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ConfigError(f"the budget's {name} must be above 0; got {value!r}")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the user said how many steps or epochs; then nothing stops earlier but the time, if given."""
+        return self.steps is not None or self.epochs is not None
+
+    @property
+    def limit(self) -> float | None:
+        """Seconds of the whole run; None when no clock decides."""
+        return self.seconds if self.seconds is not None or self.exact else CAP
+
+    def ceiling(self, steps_per_epoch: int, epochs: float) -> int:
+        """The most steps, time aside. epochs: the most that pay, for where the user did not say."""
+        if not self.exact:
+            return max(1, round(epochs * steps_per_epoch))
+        by_epochs = math.inf if self.epochs is None else max(1, round(self.epochs * steps_per_epoch))
+        return int(min(by_epochs, math.inf if self.steps is None else self.steps))
+
+
+class Horizon:
+    """How many steps the run has, and progress as a piecewise linear function of the step.
+
+    progress(0) = 0, progress(steps) = 1 exactly; it never falls and never jumps, whatever the revisions.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self._knots: list[tuple[int, float]] = [(0, 0.0)]
+
+    @property
+    def revisions(self) -> int:
+        """How often the horizon has been revised."""
+        return len(self._knots) - 1
+
+    def progress(self, step: float) -> float:
+        """The share of the run done after `step` steps; halves of steps are allowed."""
+        if step >= self.steps:
+            return 1.0
+        knots = [*self._knots, (self.steps, 1.0)]
+        upper = next(i for i in range(1, len(knots)) if step <= knots[i][0])
+        (start, low), (end, high) = knots[upper - 1], knots[upper]
+        return low + (high - low) * (step - start) / (end - start) if end > start else high
+
+    def revise(self, at: int, steps: int) -> None:
+        """From step `at` on, the run has `steps` steps in all; at < steps.
+
+        Raises ValueError for a revision of the past, to the past, or beyond MOST_REVISIONS.
+        """
+        if self.revisions >= MOST_REVISIONS or at < self._knots[-1][0] or steps <= at:
+            raise ValueError(f"a horizon cannot be revised at step {at} to {steps} after {self.revisions} revisions")
+        self._knots.append((at, self.progress(at)))
+        self.steps = steps
+
+    def state(self) -> dict[str, Any]:
+        """The horizon as JSON values."""
+        return {"steps": self.steps, "knots": [list(knot) for knot in self._knots]}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave."""
+        self.steps = state["steps"]
+        self._knots = [(step, progress) for step, progress in state["knots"]]
+
+
+class Timekeeper:
+    """Watches the clock of an open budget and says when the horizon should move; it moves nothing itself.
+
+    ceiling: the most steps, time aside. Steps per second are measured over the steps since the last look, with pauses
+    (checks) left out.
+    """
+
+    def __init__(self, budget: Budget, ceiling: int) -> None:
+        self._clock, self._limit, self._ceiling = budget.clock, budget.limit, ceiling
+        now = self._clock()
+        self._started = now if budget.started is None else budget.started
+        self._usable = math.inf if self._limit is None else self._started + self._limit - budget.reserve - now
+        self._deadline = now + self._usable
+        self._begun = self._since = now
+        self._since_step = 0
+        self._mark = WARMING  # then PROBING, then an index into MARKS
+        self.rate: float | None = None
+        self.check_seconds = 0.0
+
+    @property
+    def probing(self) -> bool:
+        """Whether the first steps are still being timed; the caller then waits for the device before each look."""
+        return self._limit is not None and self._mark < 0
+
+    @property
+    def usable(self) -> float | None:
+        """Seconds from the beginning of training to its deadline; None when no clock decides."""
+        return None if self._limit is None else self._usable
+
+    def elapsed(self) -> float:
+        """Seconds since training began."""
+        return self._clock() - self._begun
+
+    def pause(self, seconds: float) -> None:
+        """A check took so long: it does not count against the speed of steps."""
+        self._since += seconds
+        self.check_seconds = seconds
+
+    def close(self, steps: int) -> None:
+        """The run is cooling down to `steps`: from now on only the deadline may shorten it."""
+        self._ceiling, self._mark = steps, max(self._mark, len(MARKS))
+
+    def look(self, step: int, horizon: int, checks_left: float) -> tuple[int, str] | None:
+        """The horizon as it should be after `step` steps, with the reason; None to leave it.
+
+        checks_left: how many checks are still to come; their time is kept.
+        """
+        if self._limit is None or step >= horizon:
+            return None
+        now = self._clock()
+        if now >= self._deadline:
+            return (step + 1, "the time is over") if horizon > step + 1 else None
+        if not self._due(step, now):
+            return None
+        self.rate = (step - self._since_step) / max(now - self._since, 1e-9)
+        self._since, self._since_step = now, step
+        seconds = self._deadline - now - checks_left * self.check_seconds
+        steps = min(self._ceiling, step + max(1, int(self.rate * seconds)))
+        if abs(steps - horizon) <= TOLERANCE * (horizon - step):
+            return None
+        why = "all epochs that pay fit" if steps == self._ceiling else f"{seconds:.3g} s are left"
+        return steps, f"{self.rate:.3g} steps/s measured; {why}"
+
+    def _due(self, step: int, now: float) -> bool:
+        """Whether this is the moment to look: the end of the probe, or a mark passed."""
+        spent = (now - self._begun) / max(self._usable, 1e-9)
+        if self._mark == WARMING and step >= WARM_STEPS and spent < PROBE_SHARE:
+            self._since, self._since_step, self._mark = now, step, PROBING
+        if self._mark < 0:
+            over = spent >= PROBE_SHARE or (self._mark == PROBING and step - self._since_step >= PROBE_STEPS)
+        else:
+            over = self._mark < len(MARKS) and spent >= MARKS[self._mark]
+        if not over or step == self._since_step:
+            return False
+        self._mark = next((i for i, mark in enumerate(MARKS) if mark > spent), len(MARKS))
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """What it knows as JSON values; times are relative, so another process with another clock can go on."""
+        now = self._clock()
+        return {
+            "usable": self.usable,
+            "spent": now - self._begun,
+            "since": now - self._since,
+            "since_step": self._since_step,
+            "mark": self._mark,
+            "ceiling": self._ceiling,
+            "rate": self.rate,
+            "check_seconds": self.check_seconds,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` gave; the clock goes on from the seconds spent then."""
+        now = self._clock()
+        self._begun, self._since = now - state["spent"], now - state["since"]
+        self._usable = math.inf if state["usable"] is None else state["usable"]
+        self._deadline = self._begun + self._usable
+        self._since_step, self._mark, self._ceiling = state["since_step"], state["mark"], state["ceiling"]
+        self.rate, self.check_seconds = state["rate"], state["check_seconds"]

@@ -1,0 +1,21 @@
+"""evaluate: a model and labelled rows -> scores with intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from deepwell.core.task import Task
+from deepwell.runs.reopen import Evaluation
+from deepwell.runs.reopen import evaluate as evaluate_run
+
+
+def evaluate(
+    model: str | Path, data: Any, *, map: dict[str, str] | None = None, task: str | type[Task] | None = None
+) -> Evaluation:
+    """The task's metrics of a model on labelled data.
+
+    When the data is the test file of the model's own run, the counter of how often the test part was opened is raised.
+    map: labels of the target to rename, old -> new. Raises DataError for columns or labels that do not fit.
+    """
+    return evaluate_run(Path(model), data, map or {}, task)

@@ -1,0 +1,84 @@
+"""Generation over a Runner with a cache: greedy is the argmax chain, sampling has the stated distribution."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepwell.core.keys import Key
+from deepwell.core.runner import NumpyRunner
+from deepwell.decoding.steps import generate, greedy, sample
+
+STOP = 0
+
+
+def counting(vocabulary: int = 6) -> NumpyRunner:
+    """Says the sum of all tokens so far (its cache) modulo V, most likely."""
+
+    def step(arrays, state):
+        total = arrays["token"] + (0 if state is None else state["total"])
+        return {"logits": 5.0 * np.eye(vocabulary)[total % vocabulary]}, {"total": total}
+
+    return NumpyRunner({"step": step})
+
+
+def test_greedy_follows_the_cache():
+    # From 1: 1, then 1+1=2, then 4, then 8 % 6 = 2, ...
+    tokens = generate(counting(), "step", {"token": np.array([1, 2])}, None, 4, greedy)
+    assert tokens.tolist() == [[1, 2, 4, 2], [2, 4, 2, 4]]
+
+
+def test_a_row_that_stops_is_filled_and_all_stopping_ends_the_loop():
+    # From 3: 3, then 6 % 6 = 0 = stop. From 1 it never stops within 6 steps.
+    runner = counting()
+    tokens = generate(runner, "step", {"token": np.array([3, 1])}, None, 6, greedy, stop=STOP)
+    assert tokens[0].tolist() == [3, 0, 0, 0, 0, 0]
+    assert 0 not in tokens[1]
+    assert generate(runner, "step", {"token": np.array([3, 3])}, None, 6, greedy, stop=STOP).shape == (2, 2)
+    assert generate(runner, "step", {"token": np.array([3])}, None, 0, greedy).shape == (1, 0)
+
+
+def test_other_arrays_go_to_every_call_and_inputs_stay():
+    seen = []
+
+    def step(arrays, state):
+        seen.append(arrays["bias"].copy())
+        return {"logits": arrays["bias"]}, state
+
+    arrays = {"token": np.zeros(1, int), "bias": np.array([[0.0, 1.0]])}
+    generate(NumpyRunner({"step": step}), "step", arrays, None, 3, greedy)
+    assert len(seen) == 3
+    assert arrays["token"].tolist() == [0]
+
+
+def test_samples_have_the_probabilities_of_the_softmax():
+    logits = np.log([0.5, 0.3, 0.15, 0.05])
+    drawn = sample(np.tile(logits, (20_000, 1)), Key(1))
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 20_000, [0.5, 0.3, 0.15, 0.05], atol=0.012)
+    cold = sample(np.tile(logits, (20_000, 1)), Key(1), temperature=0.5)
+    expected = np.array([0.5, 0.3, 0.15, 0.05]) ** 2
+    np.testing.assert_allclose(np.bincount(cold, minlength=4) / 20_000, expected / expected.sum(), atol=0.012)
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [({"top_k": 2}, {0, 1}), ({"top_p": 0.5}, {0}), ({"top_p": 0.51}, {0, 1}), ({"top_p": 0.0}, {0}),
+     ({"top_k": 3, "top_p": 0.99}, {0, 1, 2}), ({"temperature": 0}, {0})],
+)  # fmt: skip
+def test_only_the_most_likely_are_kept(options, kept):
+    logits = np.log([[0.5, 0.3, 0.15, 0.05]]).repeat(2000, axis=0)
+    assert set(sample(logits, Key(2), **options).tolist()) == kept
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(2, 10))
+def test_a_row_draws_the_same_whoever_stands_beside_it(seed, n, vocabulary):
+    logits = np.random.default_rng(seed).normal(size=(n, vocabulary)) * 3
+    order = np.random.default_rng(seed + 1).permutation(n)
+    drawn = sample(logits, Key(seed), rows=np.arange(n))
+    assert (sample(logits[order], Key(seed), rows=order) == drawn[order]).all()
+
+
+def test_forbidden_tokens_are_never_drawn():
+    logits = np.tile([0.0, -np.inf, 0.0], (500, 1))
+    assert 1 not in sample(logits, Key(3))

@@ -1,0 +1,260 @@
+"""The report: says what the record says, asks for nothing, and cannot be made to act by what stands in the data."""
+
+from __future__ import annotations
+
+import html.parser
+import itertools
+import random
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from fake_events import png, score
+from fake_records import ALL, classification, images, regression
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deepwell.report import render
+from deepwell.tracking.record import plain
+
+VOID = set("area base br col embed hr img input link meta source track wbr".split())
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</svg></style><script>",
+    "{{ 7*7 }}{% raw %}",
+    "$\\frac{1}{$",
+    "$5 to $10",
+    "javascript:alert(1)",
+    "\x00\x1b[31m\u202e\ud800",
+    "名前" * 200,
+    "x" * 5000,
+    "שלום עולם",
+    "]]>&amp;<!--",
+    "",
+    "1\n2",
+]
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would find: balanced tags, every attribute, visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+        self.ids: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, k, v or "") for k, v in attrs]
+        self.ids += [v or "" for k, v in attrs if k == "id"]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open, f"</{tag}> closes nothing"
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not self._open or self._open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.text))
+
+
+def check_harmless(page: Page) -> None:
+    """No scripts, handlers or addresses; ids are unique; every reference inside the page finds its target."""
+    assert not set(page.tags) & {"script", "iframe", "object", "embed", "form", "base"}
+    assert page.tags.count("style") == 1
+    for tag, key, value in page.attributes:
+        assert not key.startswith("on"), (tag, key)
+        if key in ("href", "src", "xlink:href"):
+            assert value.startswith(("#", "data:image/png;base64,", "data:,")), (tag, value[:80])
+        if "url(" in value:
+            assert re.findall(r"url\((?!#)", value) == []
+    assert len(page.ids) == len(set(page.ids))
+    used = {v[1:] for _, k, v in page.attributes if k == "href" and v.startswith("#")}
+    used |= {name for _, _, v in page.attributes for name in re.findall(r"url\(#([^)]+)\)", v)}
+    used |= {name for _, k, v in page.attributes if k == "aria-labelledby" for name in v.split()}
+    assert used <= set(page.ids)
+
+
+@pytest.fixture(scope="module", params=list(ALL))
+def drawn(request: pytest.FixtureRequest) -> tuple[list[dict[str, Any]], str]:
+    events = plain(ALL[request.param]())
+    return events, render(events)
+
+
+def test_the_page_is_well_formed_and_asks_for_nothing(drawn: tuple[list[dict[str, Any]], str]) -> None:
+    _, text = drawn
+    check_harmless(Page(text))
+    assert "default-src 'none'" in text
+    assert "cannot be drawn" not in text
+    assert "http://" not in text
+    assert "https://" not in text
+
+
+def test_every_figure_can_be_read_without_seeing_it(drawn: tuple[list[dict[str, Any]], str]) -> None:
+    page = Page(drawn[1])
+    named = [t for t, k, _ in page.attributes if k in ("aria-labelledby", "aria-label") and t == "svg"]
+    assert len(named) == page.tags.count("svg") >= 5
+    assert [v for t, k, v in page.attributes if t == "img" and k == "alt"].count("") == 0
+
+
+def test_the_page_follows_the_readers_colours(drawn: tuple[list[dict[str, Any]], str]) -> None:
+    _, text = drawn
+    assert "prefers-color-scheme: dark" in text
+    assert not re.findall(r"#0[1-6]0[1-6]0[1-6]", text)  # the marker colours of figures have all become variables
+    assert "var(--accent)" in text
+
+
+def test_the_same_record_gives_the_same_bytes() -> None:
+    assert render(plain(classification())) == render(plain(classification()))
+
+
+def test_the_verdict_comes_first_and_the_facts_are_there() -> None:
+    page = Page(render(plain(classification())))
+    words = page.words
+    assert words.index("not distinguishable") < words.index("Scores against baselines")
+    for fact in ["0.8712", "0.8660 to 0.8759", "majority", "boosting", "no clear difference", "27,677",
+                 "adult-train.csv, line 3017", "52 equal rows", "text with 16 different values", "horizon", "46 s are left", "9f2c9f2c", "2.13.0",
+                 "812 MB", "deepwell train adult-train.csv --test adult-test.csv", "The part was opened once"]:  # fmt: skip
+        assert fact in words, fact
+
+
+def test_a_test_part_opened_again_is_said_loudly() -> None:
+    assert "opened 2 times" in Page(render(plain(images()))).words
+
+
+@pytest.mark.parametrize("first", range(0, len(HOSTILE), 4))
+def test_hostile_text_anywhere_changes_nothing_but_text(first: int) -> None:
+    names = itertools.cycle(HOSTILE[first:] + HOSTILE[:first])
+    fixed = "event kind role direction better status png chosen part".split()
+
+    def poison(value: Any, key: str = "") -> Any:
+        if isinstance(value, dict):
+            return {k: poison(v, k) for k, v in value.items()}
+        if isinstance(value, list):
+            return [poison(v, key) for v in value]
+        return next(names) if isinstance(value, str) and key not in fixed else value
+
+    others = [e for e in plain([*regression(), *images()]) if e["event"] in ("figure", "examples")]
+    events = [poison(event) for event in [*_short(plain(classification())), *others]]
+    for event in events:
+        for key in ("counts", "versions", "config", "values"):
+            if key in event:
+                event[key] = {next(names): value for value in event[key].values()}
+    text = render(events)
+    page = Page(text)
+    check_harmless(page)
+    assert "cannot be drawn" not in page.words
+    text.encode()
+    assert not set(text) & set("\x00\x1b\u202e")
+
+
+def _short(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The record without most of its progress: the same page, sooner."""
+    return [e for i, e in enumerate(events) if e["event"] not in ("progress", "check") or i % 60 == 0]
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed"])
+def test_a_run_that_did_not_finish_says_so(state: str) -> None:
+    events = [e for e in _short(plain(classification())) if e["event"] not in ("verdict", "scores", "bundle", "end")]
+    words = Page(render([*events, {"event": "end", "status": state, "reason": "the loss is not finite"}])).words
+    assert f"No verdict: {state}." in words
+    assert "the loss is not finite" in words
+    assert "This record has no end" in Page(render(events)).words
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 1000))
+def test_a_record_cut_or_thinned_anywhere_still_gives_a_page(seed: int) -> None:
+    draw = random.Random(seed)
+    events = [e for e in _short(plain(classification())) if draw.random() < 0.6]
+    check_harmless(Page(render(events[: draw.randrange(len(events) + 1)])))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 1000))
+def test_a_record_of_wrong_values_still_gives_a_page(seed: int) -> None:
+    draw = random.Random(seed)
+
+    def spoil(value: Any) -> Any:
+        if draw.random() < 0.02:
+            return draw.choice([None, "", -1, [], {}, True, "text", 1e308, float("nan")])
+        if isinstance(value, dict):
+            return {k: v if k == "event" else spoil(v) for k, v in value.items()}
+        return [spoil(v) for v in value] if isinstance(value, list) else value
+
+    events = _short(plain(classification()))
+    check_harmless(Page(render([{k: v if k == "event" else spoil(v) for k, v in e.items()} for e in events])))
+
+
+def test_an_empty_record_gives_a_page() -> None:
+    assert "This record has no end" in Page(render([])).words
+
+
+def test_only_real_pictures_are_shown() -> None:
+    def page(cell: Any) -> Page:
+        return Page(
+            render([{"event": "examples", "title": "t", "columns": [{"name": "p", "kind": "image"}], "rows": [[cell]]}])
+        )
+
+    import numpy as np
+
+    large = png(np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8))
+    shown = [v for t, k, v in page({"png": large}).attributes if (t, k) == ("img", "src")]
+    assert shown == [f"data:image/png;base64,{large}"]  # whole, however long
+    for wrong in ("PHN2Zz4=", "not base64!", "", '"><script>', None, 7):
+        assert "img" not in page({"png": wrong}).tags
+
+
+def test_a_resumed_run_draws_each_step_once() -> None:
+    from deepwell.report.story import tell
+
+    steps = [10, 20, 30, 20, 30, 40]
+    story = tell([{"event": "progress", "step": s, "loss": i} for i, s in enumerate(steps)])
+    assert [(p["step"], p["loss"]) for p in story.progress] == [(10, 0), (20, 3), (30, 4), (40, 5)]
+
+
+def test_hundreds_of_columns_are_folded_away() -> None:
+    fields = [{"name": f"c{i}", "kind": "number", "role": "input", "reason": "r", "facts": {}} for i in range(500)]
+    text = render([{"event": "schema", "fields": fields, "task_reason": ""}])
+    assert "460 more columns" in text
+    assert Page(text).words.count("number, input") == 500
+
+
+def test_scores_of_a_part_without_baselines_are_drawn_and_undefined_ones_are_dashes() -> None:
+    nothing = {**score("R²", 0, 0, 5), "value": None, "low": None, "high": None}
+    events = [{"event": "scores", "part": "test", "scores": [nothing, score("RMSE", 1, 0.1, 5)], "opened": 1}]
+    assert "cannot be drawn" not in render(events)
+    baseline = {
+        "event": "baseline",
+        "name": "mean",
+        "kind": "trivial",
+        "scores": [nothing, score("RMSE", 2, 0.1, 5)],
+        "differences": [],
+    }
+    assert "cannot be drawn" not in render([*events, baseline])
+
+
+def test_importing_the_report_loads_nothing_heavy() -> None:
+    code = "import deepwell.report, sys; print(sorted({'torch', 'matplotlib', 'polars', 'rich', 'jinja2'} & set(sys.modules)))"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

@@ -1,0 +1,65 @@
+"""What users hold on to is pinned: public names, command-line options, exit codes."""
+
+import argparse
+
+import pytest
+
+import deepwell
+from deepwell.cli import parser
+from deepwell.core import errors
+
+OPTIONS = {
+    "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected --metric --missing "
+    "--names --out --positive --quiet --role --schema --seed --set --size --steps --target --task --test --time --traceback",
+    "predict": "--device --out --task --traceback",
+    "evaluate": "--json --map --task --traceback",
+    "check": "--delimiter --encoding --header --kind --map --missing --names --role --save --schema --target --task --traceback",
+    "show": "--traceback",
+    "verify": "--traceback",
+    "report": "--traceback",
+    "tasks": "--traceback",
+    "doctor": "--traceback",
+    "demo": "--json --out --quiet --seed --traceback",
+}
+
+
+def test_public_names() -> None:
+    assert deepwell.__all__ == [
+        "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "show", "tasks",
+        "train", "verify",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", sorted(OPTIONS))
+def test_options(verb: str) -> None:
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument("--traceback")
+    parser.BUILD[verb](own)
+    assert " ".join(sorted(o for a in own._actions for o in a.option_strings)) == OPTIONS[verb]
+
+
+def test_every_verb_is_listed() -> None:
+    assert set(parser.VERBS) == set(parser.BUILD) == set(OPTIONS)
+
+
+def test_exit_codes() -> None:
+    codes = {e.__name__: e.exit_code for e in vars(errors).values() if isinstance(e, type)}
+    assert codes == {
+        "DeepwellError": 1, "UsageError": 2, "ConfigError": 2, "DataError": 2, "BundleError": 2, "MissingExtra": 2,
+        "RunError": 1, "Interrupted": 75,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        (["trian", "x.csv"], "there is no verb 'trian'; did you mean 'train'?"),
+        (["train", "x.csv", "--targt", "y"], "there is no option '--targt'; did you mean '--target'?"),
+        (["show"], "the following arguments are required: model"),
+    ],
+)
+def test_a_typo_is_refused_with_the_nearest(argv: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse(argv)
+    assert stopped.value.code == 2
+    assert text in capsys.readouterr().err

@@ -1,0 +1,135 @@
+"""Budget and Horizon: progress never jumps or falls, ends at 1, and the clock is kept."""
+
+import itertools
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepwell.core.errors import ConfigError
+from deepwell.training.budget import CAP, MOST_REVISIONS, Budget, Horizon, Timekeeper
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 300), st.lists(st.tuples(st.integers(1, 60), st.integers(1, 300)), max_size=MOST_REVISIONS))
+def test_progress_never_falls_and_ends_exactly_at_one(first, revisions):
+    horizon, step, seen = Horizon(first), 0, [0.0]
+
+    def walk(to):
+        nonlocal step
+        while step < to:
+            step += 1
+            seen.append(horizon.progress(step))
+
+    for wait, more in revisions:
+        walk(min(step + wait, horizon.steps))
+        if step < horizon.steps:
+            before = horizon.progress(step)
+            horizon.revise(step, step + more)
+            assert horizon.progress(step) == pytest.approx(before, abs=1e-12)
+    assert seen[-1] < 1.0 or step == horizon.steps
+    walk(horizon.steps)
+    assert all(a <= b + 1e-12 for a, b in itertools.pairwise(seen))
+    assert seen[-1] == 1.0
+    again = Horizon(1)
+    again.restore(horizon.state())
+    assert [again.progress(s / 2) for s in range(2 * step)] == [horizon.progress(s / 2) for s in range(2 * step)]
+
+
+def test_revisions_are_limited_and_only_of_the_future():
+    horizon = Horizon(100)
+    with pytest.raises(ValueError, match="revised"):
+        horizon.revise(5, 5)
+    for at in range(MOST_REVISIONS):
+        horizon.revise(at + 1, 200)
+    with pytest.raises(ValueError, match="revised"):
+        horizon.revise(50, 300)
+
+
+def test_limits():
+    assert Budget().limit == CAP
+    assert Budget(steps=5).limit is None
+    assert Budget(seconds=9, steps=5).limit == 9
+    assert Budget(epochs=2.5).ceiling(10, 30.0) == 25
+    assert Budget(steps=7, epochs=2).ceiling(10, 30.0) == 7
+    assert Budget(seconds=1).ceiling(10, 30.0) == 300
+    assert Budget(epochs=0.001).ceiling(10, 30.0) == 1
+
+
+@pytest.mark.parametrize("bad", [{"seconds": -1}, {"steps": 0}, {"epochs": math.nan}, {"seconds": math.inf}])
+def test_limits_must_be_positive(bad):
+    with pytest.raises(ConfigError, match="must be above 0"):
+        Budget(**bad)
+
+
+def run(seconds, per_step, ceiling, reserve=0.0, started_before=0.0):
+    """A run on a fake clock; per_step(step) -> seconds. Gives (time over the deadline, steps, revisions)."""
+    clock = Clock()
+    budget = Budget(seconds=seconds, clock=clock, started=clock.now - started_before, reserve=reserve)
+    horizon, keeper, step = Horizon(ceiling), Timekeeper(budget, ceiling), 0
+    deadline = clock.now + seconds - reserve - started_before
+    while step < horizon.steps:
+        clock.now += per_step(step)
+        step += 1
+        revised = keeper.look(step, horizon.steps, 0.0)
+        if revised is not None:
+            horizon.revise(step, revised[0])
+    return clock.now - deadline, step, horizon.revisions
+
+
+def test_the_time_is_used_and_kept():
+    over, steps, revisions = run(60, lambda step: 0.01, 10**6)
+    assert -1.5 < over < 0.1
+    assert steps > 5800
+    assert 1 <= revisions <= MOST_REVISIONS
+
+
+def test_what_follows_training_and_what_went_before_count():
+    over, steps, _ = run(60, lambda step: 0.01, 10**6, reserve=10, started_before=20)
+    assert -1 < over < 0.1
+    assert steps <= 3001
+
+
+def test_no_more_than_pays():
+    _, steps, revisions = run(60, lambda step: 0.01, 500)
+    assert (steps, revisions) == (500, 0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.2, 30), st.floats(0.001, 0.5), st.floats(0.1, 12), st.floats(0, 1))
+def test_a_machine_that_changes_speed(seconds, per_step, factor, when):
+    clock_share = seconds * when
+    spent = 0.0
+
+    def cost(step):
+        nonlocal spent
+        now = per_step * (factor if spent > clock_share else 1.0)
+        spent += now
+        return now
+
+    over, _, revisions = run(seconds, cost, 10**6)
+    assert over <= 2 * per_step * max(1.0, factor) + 1e-6
+    assert revisions <= MOST_REVISIONS
+
+
+def test_time_already_over_still_ends():
+    over, steps, _ = run(5, lambda step: 0.1, 100, reserve=10)
+    assert steps == 2
+    assert over > 0
+
+
+def test_steps_given_reads_no_clock_for_choices():
+    clock = Clock()
+    keeper = Timekeeper(Budget(steps=100, clock=clock), 100)
+    clock.now += 1e6
+    assert keeper.look(5, 100, 3.0) is None
+    assert not keeper.probing

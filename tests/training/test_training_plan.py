@@ -1,0 +1,54 @@
+"""Plan: rules with reasons, the user's word over them."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from deepwell.core.errors import ConfigError
+from deepwell.training.plan import Plan, choose, physical_cores
+
+CONV = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4, 2))
+MLP = nn.Linear(3, 2)
+on_cpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what is chosen without a CUDA device")
+
+
+@on_cpu
+def test_rules():
+    plan = choose(MLP, examples=30000)
+    assert (plan.device, plan.precision, plan.channels_last, plan.batch_size) == ("cpu", "float32", False, 256)
+    assert 1 <= plan.threads <= physical_cores()
+    assert choose(CONV).channels_last
+    assert choose(CONV, batch_size=48).batch_size == 48
+    assert choose(CONV, {"convolutional": False}).precision == "float32"
+    assert not choose(nn.Conv3d(1, 1, 1)).channels_last
+
+
+def test_each_field_has_a_reason_and_survives_json():
+    plan = choose(CONV, examples=1000)
+    assert set(plan.reasons) == set(plan.to_json()) - {"reasons"}
+    assert all(plan.reasons.values())
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_the_user_decides():
+    plan = choose(CONV, {}, {"device": "cpu", "threads": "3", "precision": "float32", "channels_last": "no"})
+    assert (plan.threads, plan.precision, plan.channels_last) == (3, "float32", False)
+    assert plan.reasons["threads"] == "asked for"
+    assert choose(MLP, {}, {"device": "auto"}).reasons["device"] != "asked for"
+
+
+@pytest.mark.parametrize(
+    ("user", "text"),
+    [
+        ({"thread": 2}, "did you mean 'threads'"),
+        ({"threads": 0}, "threads must be a whole number from 1"),
+        ({"precision": "bf16"}, "did you mean 'bfloat16'"),
+        ({"device": "gpu"}, "device 'gpu' cannot be used"),
+        ({"device": "cuda:99"}, "device 'cuda:99' cannot be used"),
+    ],
+)
+def test_bad_wishes_are_taught(user, text):
+    with pytest.raises(ConfigError, match=text):
+        choose(MLP, {}, user)
