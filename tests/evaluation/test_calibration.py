@@ -87,4 +87,4 @@ def test_conformal_margin_covers_new_rows():
 
 def test_interval_coverage():
     truth = np.array([0.0, 1.0, 2.0, 3.0])
-    assert interval_coverage(truth, truth - [0, 1, -1, 0], truth + [0, 1, 3, 0]) == 0.75
+    assert interval_coverage(truth, truth - np.array([0, 1, -1, 0]), truth + 0.5) == 0.75

@@ -84,7 +84,9 @@ def test_sample_weights_are_those_of_the_usable_rows_scaled_to_mean_one():
 
 
 def test_sample_weights_count_when_classes_are_balanced():
-    np.testing.assert_allclose(weighted([1.0, 2.0, 99.0, 3.0], {"y": 2}), [0.5, 1.0, 1.5])  # both classes weigh 3 already
+    np.testing.assert_allclose(
+        weighted([1.0, 2.0, 99.0, 3.0], {"y": 2}), [0.5, 1.0, 1.5]
+    )  # both classes weigh 3 already
 
 
 @pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])

@@ -83,6 +83,8 @@ class Adversaries(Task):
     def baselines(self):
         def fit(examples, pipeline, key):
             centre = np.array([[examples.columns[n].mean() for n in "uv"]], np.float32)
-            return NumpyRunner({"generate": lambda arrays, state: ({"point": centre.repeat(len(arrays["noise"]), 0)}, 0)})
+            return NumpyRunner(
+                {"generate": lambda arrays, state: ({"point": centre.repeat(len(arrays["noise"]), 0)}, 0)}
+            )
 
         return (Baseline("the mean point", "trivial", fit),)

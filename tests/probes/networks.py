@@ -1,5 +1,7 @@
 """Small networks that the probes share."""
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -10,7 +12,7 @@ class Dense(nn.Module):
     def __init__(self, inputs, output, sizes):
         super().__init__()
         self.inputs, self.output = inputs, output
-        layers = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (nn.Linear(a, b), nn.SiLU())]
+        layers = [m for a, b in itertools.pairwise(sizes) for m in (nn.Linear(a, b), nn.SiLU())]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, arrays, state=None):

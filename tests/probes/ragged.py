@@ -37,7 +37,9 @@ class Ragged(Task):
         draws, images, points = Key(seed).numpy(), np.empty((500, SIDE, SIDE), np.uint8), np.empty(500, object)
         for i in range(500):
             image = draws.integers(0, 120, (SIDE, SIDE))
-            points[i] = [(int(x), int(y)) for x, y in draws.permutation(25)[: draws.integers(1, 4), None] // [[5, 1]] % 5 * 3 + 2]
+            points[i] = [
+                (int(x), int(y)) for x, y in draws.permutation(25)[: draws.integers(1, 4), None] // [[5, 1]] % 5 * 3 + 2
+            ]
             for x, y in points[i]:
                 image[y, x] = 255
             images[i] = image
@@ -56,7 +58,11 @@ class Ragged(Task):
     def loss(self, network, batch, draw):
         import torch
 
-        logits, points, row = network(batch.arrays)[0]["map"].float(), batch.arrays["points"], batch.arrays["points.row"]
+        logits, points, row = (
+            network(batch.arrays)[0]["map"].float(),
+            batch.arrays["points"],
+            batch.arrays["points.row"],
+        )
         x, y = points.round().long().clamp(0, SIDE - 1).unbind(1)
         truth = torch.zeros_like(logits).index_put((row, y, x), torch.ones((), device=logits.device))
         each = torch.nn.functional.binary_cross_entropy_with_logits(
@@ -77,12 +83,12 @@ class Ragged(Task):
         return (Metric("all found", "share", "higher", lambda c, w: (w @ c["right"]) / w.sum(1)),)
 
     def measure(self, runner, batch, pipeline):
-        found, right = self.predict(runner, batch, pipeline, None)["points"], []
-        for i, answer in enumerate(found):
-            truth = batch.arrays["points"][batch.arrays["points.row"] == i]
-            right.append(sorted(map(tuple, answer)) == sorted(map(tuple, truth.tolist())))
-        return {"right": np.array(right, np.float64)}
+        found, row = self.predict(runner, batch, pipeline, None)["points"], batch.arrays["points.row"]
+        truth = [batch.arrays["points"][row == i].tolist() for i in range(len(batch))]
+        return {"right": np.array([sorted(a) == sorted(b) for a, b in zip(found, truth, strict=True)], np.float64)}
 
     def baselines(self):
-        empty = NumpyRunner({"forward": lambda arrays, state: ({"map": -np.ones((len(arrays["image"]), SIDE, SIDE))}, state)})
+        empty = NumpyRunner(
+            {"forward": lambda arrays, state: ({"map": -np.ones((len(arrays["image"]), SIDE, SIDE))}, state)}
+        )
         return (Baseline("no points", "trivial", lambda examples, pipeline, key: empty),)

@@ -13,25 +13,18 @@ from deepwell.core.runner import NumpyRunner
 from deepwell.core.scores import Metric
 from deepwell.core.table import Table
 from deepwell.core.task import Baseline, Fit, Loss, Task
-
-SIDE, MOVES = 7, np.array([[0, 1], [0, -1], [1, 0], [-1, 0]])
-STARTS = np.stack(np.meshgrid(*[np.arange(SIDE)] * 4), -1).reshape(-1, 4)  # every position and goal on the board
-STARTS = STARTS[(STARTS[:, :2] != STARTS[:, 2:]).any(1)]
-
-
-def view(places):
-    return {"view": ((places[:, 2:] - places[:, :2]) / SIDE).astype(np.float32)}
-
-
-def moved(places, choice):
-    return np.concatenate([np.clip(places[:, :2] + MOVES[choice], 0, SIDE - 1), places[:, 2:]], 1)
+from tests.probes.board import SIDE, STARTS, distance, moved, view
 
 
 class Played(Examples):
     """A ring of (view, move, whether it came nearer), filled by playing with the network as it is."""
 
     def __init__(self):
-        self.ring = {"view": np.zeros((4096, 2), np.float32), "move": np.zeros(4096, np.int64), "gain": np.zeros(4096, np.float32)}
+        self.ring = {
+            "view": np.zeros((4096, 2), np.float32),
+            "move": np.zeros(4096, np.int64),
+            "gain": np.zeros(4096, np.float32),
+        }
         self.made = np.zeros(1, np.int64)
 
     def advance(self, runner, step, key):
@@ -39,9 +32,8 @@ class Played(Examples):
         places = STARTS[draws.integers(len(STARTS), size=64)]
         values = runner.run("forward", view(places))[0]["values"]
         choice = np.where(draws.random(64) < 0.3, draws.integers(4, size=64), values.argmax(1))
-        far = lambda p: np.abs(p[:, :2] - p[:, 2:]).sum(1)  # noqa: E731
         at = (self.made + np.arange(64)) % 4096
-        made = {**view(places), "move": choice, "gain": far(places) - far(moved(places, choice))}
+        made = {**view(places), "move": choice, "gain": distance(places) - distance(moved(places, choice))}
         for name, values in made.items():
             self.ring[name][at] = values
         self.made = self.made + 64
@@ -110,5 +102,7 @@ class SelfMade(Task):
         return {"reached": (places[:, :2] == places[:, 2:]).all(1).astype(np.float64)}
 
     def baselines(self):
-        right = NumpyRunner({"forward": lambda arrays, state: ({"values": np.eye(1, 4).repeat(len(arrays["view"]), 0)}, 0)})
+        right = NumpyRunner(
+            {"forward": lambda arrays, state: ({"values": np.eye(1, 4).repeat(len(arrays["view"]), 0)}, 0)}
+        )
         return (Baseline("always the first move", "trivial", lambda examples, pipeline, key: right),)

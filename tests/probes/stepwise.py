@@ -93,5 +93,7 @@ class Stepwise(Task):
         return {"right": (spell(runner, word[:, :2], LENGTH)[:, 2:] == word[:, 2:]).mean(1)}
 
     def baselines(self):
-        always_a = NumpyRunner({"step": lambda arrays, state: ({"logits": np.eye(1, 11).repeat(len(arrays["token"]), 0)}, 0)})
+        always_a = NumpyRunner(
+            {"step": lambda arrays, state: ({"logits": np.eye(1, 11).repeat(len(arrays["token"]), 0)}, 0)}
+        )
         return (Baseline("always a", "trivial", lambda examples, pipeline, key: always_a),)

@@ -3,87 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from fake_events import Event, baseline, closing, opening, png, score, training
-
-
-def _adult_columns() -> tuple[list[Event], list[Event]]:
-    draw = np.random.default_rng(1)
-    numbers = [
-        ("age", draw.normal(38, 13, 5000).clip(17, 90), "numbers with 73 different values"),
-        ("fnlwgt", draw.lognormal(12, 0.5, 5000), "numbers with 21,648 different values"),
-        ("capital-gain", np.where(draw.random(5000) < 0.08, draw.lognormal(9, 1, 5000), 0), "numbers; 92% are 0"),
-        ("hours-per-week", draw.normal(40, 12, 5000).clip(1, 99), "numbers with 94 different values"),
-    ]
-    texts = [
-        ("workclass", ["Private", "Self-emp-not-inc", "Local-gov", "?", "State-gov"], "text with 9 different values"),
-        (
-            "education",
-            ["HS-grad", "Some-college", "Bachelors", "Masters", "Assoc-voc"],
-            "text with 16 different values",
-        ),
-        ("marital-status", ["Married-civ-spouse", "Never-married", "Divorced"], "text with 7 different values"),
-        (
-            "native-country",
-            ["United-States", "Mexico", "?", "Philippines"],
-            "text with 42 different values, 23 of them rare",
-        ),
-    ]
-    fields, columns = [], []
-    for name, values, reason in numbers:
-        counts, edges = np.histogram(values, bins=24)
-        stats = {"mean": values.mean(), "median": float(np.median(values)), "min": values.min(), "max": values.max()}
-        fields.append({"name": name, "kind": "number", "role": "input", "reason": reason, "facts": {}})
-        columns.append(
-            {
-                "name": name,
-                "kind": "number",
-                "role": "input",
-                "missing": 0,
-                "stats": stats,
-                "bins": {"edges": edges.tolist(), "counts": counts.tolist()},
-            }
-        )
-    for name, labels, reason in texts:
-        counts = (24_000 * 0.4 ** np.arange(len(labels))).astype(int).tolist()
-        fields.append({"name": name, "kind": "category", "role": "input", "reason": reason, "facts": {"levels": 9}})
-        columns.append(
-            {
-                "name": name,
-                "kind": "category",
-                "role": "input",
-                "missing": 1836,
-                "stats": {},
-                "top": [list(pair) for pair in zip(labels, counts, strict=True)],
-            }
-        )
-    fields.append(
-        {
-            "name": "income",
-            "kind": "category",
-            "role": "target",
-            "reason": "chosen with --target; two classes",
-            "facts": {},
-        }
-    )
-    columns.append(
-        {
-            "name": "income",
-            "kind": "category",
-            "role": "target",
-            "missing": 0,
-            "stats": {},
-            "top": [["<=50K", 24_720], [">50K", 7_841]],
-        }
-    )
-    fields.append(
-        {"name": "row id", "kind": "id", "role": "ignore", "reason": "a different value in every row", "facts": {}}
-    )
-    return fields, columns
+from fake_events import Event, adult_columns, baseline, closing, opening, png, score, training
 
 
 def classification() -> list[Event]:
     """Adult: a table, two classes, the official test file."""
-    fields, columns = _adult_columns()
+    fields, columns = adult_columns()
     own = [
         score("accuracy", 0.8712, 0.0052, 16_281),
         score("AUC", 0.9251, 0.0041, 16_281),

@@ -131,9 +131,10 @@ def test_the_verdict_comes_first_and_the_facts_are_there() -> None:
     page = Page(render(plain(classification())))
     words = page.words
     assert words.index("not distinguishable") < words.index("Scores against baselines")
-    for fact in ["0.8712", "0.8660 to 0.8759", "majority", "boosting", "no clear difference", "27,677",
-                 "adult-train.csv, line 3017", "52 equal rows", "text with 16 different values", "horizon", "46 s are left", "9f2c9f2c", "2.13.0",
-                 "812 MB", "deepwell train adult-train.csv --test adult-test.csv", "The part was opened once"]:  # fmt: skip
+    facts = """0.8712|0.8660 to 0.8759|majority|boosting|no clear difference|27,677|adult-train.csv, line 3017|52 equal rows
+        |text with 16 different values|horizon|46 s are left|9f2c9f2c|2.13.0|812 MB|The part was opened once
+        |deepwell train adult-train.csv --test adult-test.csv"""
+    for fact in (fact.strip() for fact in facts.split("|")):
         assert fact in words, fact
 
 
@@ -258,3 +259,28 @@ def test_importing_the_report_loads_nothing_heavy() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_what_evaluation_measures_can_be_drawn() -> None:
+    """The keys that evaluation.figures writes are those that the report reads."""
+    import numpy as np
+
+    from deepwell.core.fields import Field, Schema
+    from deepwell.evaluation.figures import figures
+
+    class Classes:
+        def classes(self, name: str) -> list[str]:
+            return ["no", "yes"]
+
+    draw = np.random.default_rng(0)
+    shares = draw.dirichlet([1, 1], 200)
+    columns = {
+        "sick.truth": draw.integers(0, 2, 200), "sick.answer": shares.argmax(1), "sick.probabilities": shares,
+        "sick.nll": draw.random(200), "dose.truth": draw.normal(size=200), "dose.answer": draw.normal(size=200),
+    }  # fmt: skip
+    schema = Schema((Field("sick", "category", "target"), Field("dose", "number", "target")))
+    events = figures(schema, Classes(), columns)  # type: ignore[arg-type]
+    assert {e["kind"] for e in events} == {"confusion", "reliability", "bars", "roc", "residuals"}
+    text = render(plain(events))
+    assert "cannot be drawn" not in text
+    assert Page(text).tags.count("figure") == len(events) + 1  # residuals are two pictures

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from deepwell.conformance.subject import Subject, command, python
-from deepwell.core.batch import Batch, Encoded, Ragged
-from deepwell.core.examples import Examples, RowExamples
+from deepwell.core.batch import Batch, IntArray, Ragged
+from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
 from deepwell.core.table import Column, Table
 from deepwell.data.fields.kind import has_kind
@@ -68,10 +68,9 @@ def learns(subject: Subject) -> Result:
 def learns_by_heart(subject: Subject) -> Result:
     """Sixteen examples can be learned by heart: their loss falls to less than a third."""
     train = subject.prepared.examples["train"]
-    if train.columns is None or not subject.prepared.schema.targets:
-        return None, "no target, or examples that are not slices"
-    few = train.take(np.arange(min(BY_HEART, train.count or 0)), KEY)
-    part = _Slices(few)
+    if not train.count or not subject.prepared.schema.targets:
+        return None, "no target"
+    part = _Few(train)
     before, after = (
         _loss(_fit(subject, steps, only=part, knobs={**PLAIN, **knobs}), part)
         for steps, knobs in ((1, UNTRAINED), (300, PLAIN))
@@ -184,11 +183,16 @@ CHECKS: Mapping[str, Callable[[Subject], Result]] = {
 }
 
 
-class _Slices(RowExamples):
-    """A batch as examples."""
+class _Few(Examples):
+    """The first examples of others."""
 
-    def __init__(self, batch: Batch) -> None:
-        super().__init__(Encoded(dict(batch.arrays), np.arange(len(batch))))
+    def __init__(self, examples: Examples) -> None:
+        self.count = min(BY_HEART, examples.count or 0)
+        self._examples = examples
+
+    def take(self, index: IntArray, key: Key) -> Batch:
+        """See Examples."""
+        return self._examples.take(index, key)
 
 
 class _Closed:
@@ -212,6 +216,8 @@ def _fit(
     known = {f.name for f in fields(config)}
     task = type(prepared.task)(prepared.schema, replace(config, **{n: v for n, v in knobs.items() if n in known}))
     examples = dict(prepared.examples)
+    if prepared.examples["train"].state():  # self-made data begins anew with each training
+        examples["train"] = task.examples(prepared.parts.train, prepared.pipeline)
     if only is not None:
         examples |= {"train": only, "select": only, "calibrate": only}
     if test is not None:

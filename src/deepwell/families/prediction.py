@@ -100,7 +100,7 @@ class Prediction(Task):
         if not asked:
             self.metrics(pipeline)
         encoded = stack(self.schema, pipeline.encode(part.rows, targets=not asked))
-        if part.name == "train":
+        if part.name in ("train", "select"):  # weights are chosen by the loss that they are trained on
             balanced = {t.name: len(pipeline.classes(t.name)) for t in self.schema.targets if self._balances(t)}
             encoded = weights(self.schema, encoded, part.rows, balanced)
         return RowExamples(encoded, units(self.schema, encoded, part.rows))

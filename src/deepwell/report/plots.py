@@ -116,7 +116,7 @@ def reliability(data: Data, prefix: str) -> list[Markup]:
         axes.vlines(confidence, confidence, accuracy, color=SECOND, linewidth=1.4, label="gap")
         axes.plot(confidence, accuracy, color=ACCENT, linewidth=1.2)
         if len(bins):
-            axes.scatter(confidence, accuracy, s=12 + 120 * count / count.max(), color=ACCENT, zorder=3)
+            axes.scatter(confidence, accuracy, s=10 + 60 * count / count.max(), color=ACCENT, zorder=3)
         start = max(0.0, np.floor(min([1.0, *confidence, *accuracy]) * 10 - 0.5) / 10)
         axes.set(xlim=(start, 1.03), ylim=(start, 1.04), xlabel="stated confidence", ylabel="share that was right")
         figure.legend(loc="outside upper left", ncols=2, handlelength=1.6)
@@ -181,7 +181,10 @@ def roc(data: Data, prefix: str) -> list[Markup]:
 
 
 def residuals(data: Data, prefix: str) -> list[Markup]:
-    """truth [n], answer [n]: answers against the truth, and the distribution of their difference."""
+    """truth [n], answer [n]: answers against the truth, and the distribution of their difference.
+
+    edges [b + 1], counts [b]: that distribution, where it was counted over more rows than these.
+    """
     pairs = np.stack([_floats(data["truth"]), _floats(data["answer"])], 1)
     pairs = pairs[np.isfinite(pairs).all(1)]
     if not len(pairs):
@@ -194,10 +197,12 @@ def residuals(data: Data, prefix: str) -> list[Markup]:
         axes.plot(some[:, 0], some[:, 1], "o", color=ACCENT, markersize=3.2, alpha=0.35, markeredgewidth=0)
         axes.set(xlabel="true", ylabel="answered")
         _grid(axes, "both")
-        error = pairs[:, 1] - pairs[:, 0]
         said = f"{len(pairs):,} answers; correlation {number(_correlation(pairs))}"
         cloud = inline(figure, "Answers against the truth", said, f"{prefix}-cloud")
-    counts, edges = np.histogram(error, bins=min(40, max(8, round(np.sqrt(len(error))))))
+    if "counts" in data:
+        counts, edges = data["counts"], data["edges"]
+    else:
+        counts, edges = np.histogram(pairs[:, 1] - pairs[:, 0], bins=min(40, max(8, round(np.sqrt(len(pairs))))))
     return [cloud, *histogram({"edges": edges, "counts": counts, "label": "answered minus true"}, f"{prefix}-error")]
 
 

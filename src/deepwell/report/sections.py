@@ -17,7 +17,7 @@ from markupsafe import Markup
 from deepwell.report import plots
 from deepwell.report.story import Event, Story, wall
 from deepwell.report.svg import ACCENT, MUTED, SECOND, bars
-from deepwell.tracking.text import duration, measured, number, plural, setting, size, visible
+from deepwell.tracking.text import duration, measure, measured, number, plural, setting, size, visible
 
 View = dict[str, Any]
 SHOWN_COLUMNS = 40
@@ -76,23 +76,25 @@ def _scores(story: Story) -> View | None:
         better = "higher is better" if score.get("direction") == "higher" else "lower is better"
         unit = score.get("unit", "")
         rows.append({
-            "name": score["name"], "better": better, "unit": unit, "own": _cell(score),
+            "name": measure(score["name"]), "better": better, "unit": unit, "own": _cell(score),
             "others": [_cell(s) if s else None for s in others],
         })  # fmt: skip
         lines = [{**score, "name": "network"}] + [
             {**s, "name": b["name"], "kind": b.get("kind")} for b, s in zip(baselines, others, strict=True) if s
         ]
         if i < 4 and len(lines) > 1:
-            figures.append(plots.forest(lines, f"{visible(score['name'], 30)}, {better}", f"forest{i}"))
+            figures.append(plots.forest(lines, f"{measure(score['name'])}, {better}", f"forest{i}"))
     differences = [
         {
             "baseline": b["name"],
-            "rows": [{"name": d["name"], **_cell(d, "+"), "better": d.get("better", "")} for d in b["differences"]],
+            "rows": [
+                {"name": measure(d["name"]), **_cell(d, "+"), "better": d.get("better", "")} for d in b["differences"]
+            ],
         }
         for b in baselines
         if b.get("differences")
     ]
-    others = [{"part": p, "scores": [{"name": s["name"], **_cell(s)} for s in e.get("scores", [])]}
+    others = [{"part": p, "scores": [{"name": measure(s["name"]), **_cell(s)} for s in e.get("scores", [])]}
               for p, e in story.scores.items() if e is not main]  # fmt: skip
     return {
         "part": main.get("part"), "n": main["scores"][0].get("n"), "opened": main.get("opened"), "rows": rows,
@@ -165,7 +167,7 @@ def _learning(story: Story) -> View | None:
     train = [(p["step"], p.get("loss")) for p in story.progress if "loss" in p]
     losses = [("train", train), *checks.pop("loss", {}).items()]
     plans = [("loss", losses, best)]
-    plans += [(name, list(lines.items()), best) for name, lines in checks.items()][:4]
+    plans += [(measure(name), list(lines.items()), best) for name, lines in checks.items()][:4]
     rates = [(p["step"], p["learning_rate"]) for p in story.progress if p.get("learning_rate") is not None]
     plans += [("learning rate", [("rate", rates)], None)]
     for i, (label, named, kept) in enumerate(plans):
@@ -335,7 +337,9 @@ def _score_cards(story: Story) -> list[View]:
         (b["name"], s) for b in story.baselines.values() for s in b.get("scores", []) if s["name"] == score["name"]
     ]
     best = max((r for r in rivals if r[1]["value"] is not None), key=lambda r: sign * r[1]["value"], default=None)
-    shown = [(f"{score['name']}, network", score)] + ([(f"{score['name']}, {best[0]}", best[1])] if best else [])
+    shown = [(f"{measure(score['name'])}, network", score)] + (
+        [(f"{measure(score['name'])}, {visible(best[0], 40)}", best[1])] if best else []
+    )
     found = [{"label": label, "value": _cell(s)["value"], "note": _cell(s)["interval"]} for label, s in shown]
     part = _main(story).get("part", "")
     return [*found, {"label": f"{part} part", "value": number(score.get("n")), "note": "units scored"}]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepwell.tracking.text import duration, measured, number, plural, setting, size, visible
+from deepwell.tracking.text import duration, measure, measured, number, plural, setting, size, visible
 
 Event = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -101,7 +101,7 @@ def _phase(event: Event) -> Block | None:
 
 def _score_cells(score: Mapping[str, Any]) -> Row:
     value, interval = measured(score["value"], score["low"], score["high"])
-    return (visible(score["name"], 40), value, f"({interval}) {visible(score.get('unit', ''), 20)}".rstrip())
+    return (measure(score["name"]), value, f"({interval}) {visible(score.get('unit', ''), 20)}".rstrip())
 
 
 def _scores(event: Event) -> Block:
@@ -176,7 +176,7 @@ def progress(event: Event, check: Event | None) -> tuple[str, list[str]]:
     if wall.get("left") is not None:
         facts.append(f"{duration(wall['left'])} left")
     for name, value in list((check or {}).get("values", {}).items())[:1]:
-        facts.append(f"select {visible(name, 24)} {_steady(value)}")
+        facts.append(f"select {measure(name)} {_steady(value)}")
     if wall.get("rate"):
         facts.append(f"{number(round(wall['rate']))} examples/s")
     return f"step {number(event.get('step'))}{of}", facts

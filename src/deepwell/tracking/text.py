@@ -50,6 +50,11 @@ def measured(value: Any, low: Any, high: Any, sign: Literal["", "+"] = "") -> tu
     return f"{value:{sign},.{places}f}", f"{low:{sign},.{places}f} to {high:{sign},.{places}f}"
 
 
+def measure(name: Any) -> str:
+    """The name of a metric as words: `balanced_accuracy` reads `balanced accuracy`."""
+    return visible(name, 40).replace("_", " ")
+
+
 def duration(seconds: Any) -> str:
     """`0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`."""
     if not isinstance(seconds, int | float) or not math.isfinite(seconds):

@@ -68,6 +68,8 @@ def read(path: Path, options: ReadOptions) -> Table:
     if dialect.delimiter == " ":
         text = replace(text, data=_single_blanks(text.data))
         dialect = replace(dialect, quote=None)
+    if dialect.quote and not _cells_are_quoted(text.data, dialect):
+        dialect = replace(dialect, quote=None)
     body = _fast(text, dialect, where) or _slow(text, dialect, where)
     _check(body, dialect, where)
     body, labels = _named(body, path, options)
@@ -83,6 +85,12 @@ def _with_names(dialect: Dialect, options: ReadOptions) -> Dialect:
         return dialect
     told = [n.strip().lower() for n in names.given(options.names)]
     return replace(dialect, header=[c.lower() for c in dialect.rows[0]][: len(told)] == told)
+
+
+def _cells_are_quoted(data: bytes, dialect: Dialect) -> bool:
+    """Whether any cell begins with a quote; else quotes are letters (5" pipe) and need no care."""
+    mark = re.escape(str(dialect.quote))
+    return re.search(rf"(?:\A|[\n{re.escape(dialect.delimiter)}]) *{mark}".encode(), data) is not None
 
 
 def _single_blanks(data: bytes) -> bytes:
@@ -210,7 +218,7 @@ def _named(body: Body, path: Path, options: ReadOptions) -> tuple[Body, list[str
     width = body.frame.width
     header = body.header
     if header is not None:
-        last = f"column_{width}"
+        last = body.frame.columns[-1]
         if width == len(header) + 1 and not (body.frame[last].fill_null("").str.strip_chars() != "").any():
             body = replace(body, frame=body.frame.drop(last))
         elif width != len(header):

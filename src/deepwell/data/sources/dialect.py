@@ -7,6 +7,7 @@ commas in text do not mislead; the first line must be cut like the rest.
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ SAMPLE_BYTES = 1 << 18
 SAMPLE_LINES = 1000
 EVEN = 0.95
 MOSTLY = 0.6
+MOSTLY_QUOTED = 0.9
 CANDIDATES = "\t;|,"
 QUOTE_LINES = 50
 SINGLE = "\x1f"
@@ -95,14 +97,15 @@ def _lines(sample: bytes, *, whole: bool) -> list[str]:
 
 
 def _joined(lines: list[str], quote: str | None) -> list[str]:
-    """Records: lines put together while a quote is open; a quote that stays open is taken as a letter."""
+    """Records: lines put together while a quote is open that began a cell; one that stays open is taken as a letter."""
     if quote is None:
         return lines
+    opens = re.compile(rf"(?:^|[{CANDIDATES}]) *{quote}")
     records: list[str] = []
     i = 0
     while i < len(lines):
         j, text = i, lines[i]
-        while text.count(quote) % 2 and j + 1 < len(lines) and j - i < QUOTE_LINES:
+        while text.count(quote) % 2 and opens.search(lines[i]) and j + 1 < len(lines) and j - i < QUOTE_LINES:
             j += 1
             text += "\n" + lines[j]
         if text.count(quote) % 2:
@@ -110,6 +113,15 @@ def _joined(lines: list[str], quote: str | None) -> list[str]:
         records.append(text)
         i = j + 1
     return records
+
+
+def _well_quoted(record: str, delimiter: str) -> bool:
+    """Whether every quote in a record stands where it must."""
+    try:
+        next(csv.reader([record], delimiter=delimiter, strict=True), None)
+    except csv.Error:
+        return False
+    return True
 
 
 def _delimiter(lines: list[str]) -> str:
@@ -151,9 +163,8 @@ def _quote(lines: list[str], delimiter: str) -> str | None:
     if any(c[:1] == '"' for row in naive for c in row):
         single = max((len(row) for row in naive), default=1) == 1
         if delimiter == "\t" or single:
-            opened = [c for row in naive for c in row if c[:1] == '"']
-            closed = sum(len(c) > 1 and c[-1] == '"' for c in opened)
-            return '"' if closed >= 0.9 * len(opened) else None
+            opened = [r for r in _joined(lines, '"') if any(c.lstrip()[:1] == '"' for c in r.split(delimiter))]
+            return '"' if sum(_well_quoted(r, delimiter) for r in opened) >= MOSTLY_QUOTED * len(opened) else None
         return '"'
     body = naive[1:] or naive
     width = Counter(len(row) for row in body).most_common(1)[0][0] if body else 0

@@ -7,6 +7,7 @@ numbers, or a word that stands again further down in its column, against.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from deepwell.data.sources.columns import MISSING
@@ -30,10 +31,11 @@ def is_header(rows: Sequence[Sequence[str]]) -> bool:
     if not rows:
         return False
     first = rows[0]
-    body = [row for row in rows[1:] if len(row) == len(first)]
-    if not body:
-        return len(rows) == 1 and _looks_like_names(first)
-    votes = [_vote(cell, [row[i] for row in body]) for i, cell in enumerate(first)]
+    if len(rows) == 1:
+        return _looks_like_names(first)
+    width = Counter(len(row) for row in rows[1:]).most_common(1)[0][0]
+    body = [row for row in rows[1:] if len(row) == width]
+    votes = [_vote(cell, [row[i] for row in body]) for i, cell in enumerate(first[:width])]
     if sum(votes) > 0:
         return CONTRAST in votes or _looks_like_names(first)
     return sum(votes) == 0 and len(first) > 1 and _looks_like_names(first)

@@ -17,6 +17,7 @@ from deepwell.core.table import Column, Origin, Rejected, Table
 from deepwell.data.sources.columns import as_text, objects
 
 SPLIT = "split"
+NUMERIC = re.compile(r"[+-]?\d*[.,]?\d+([eE][+-]?\d+)?")
 WORDS = {
     "train": "train", "training": "train", "val": "select", "valid": "select", "validation": "select", "dev": "select",
     "select": "select", "test": "test", "testing": "test",
@@ -84,6 +85,7 @@ def by_name(tables: Sequence[tuple[str, str, Table]]) -> Table:
     """
     said = {part_of(stem) for _, stem, _ in tables}
     if len(said - {None}) < 2:
+        _same_kinds([(file, table) for file, _, table in tables])
         return stack([(file, table) for file, _, table in tables])
     unsaid = [file for file, stem, _ in tables if part_of(stem) is None]
     if unsaid:
@@ -136,6 +138,29 @@ def _same_columns(name: str, first: Table, other: str, table: Table) -> None:
         what = f"there is a column {more[0]!r}, which {name} has not"
         repair = "give both the same columns, or read only the one"
     raise DataError(what, where=other, repair=repair)
+
+
+def _same_kinds(tables: Sequence[tuple[str, Table]]) -> None:
+    """Raise DataError where a column is numbers in one file and, in another, text of which nothing is a number.
+
+    Files without a header would otherwise fit each other by their number of columns alone.
+    """
+    name, first = tables[0]
+    for other, table in tables[1:]:
+        for column in first.names:
+            if column in table and {_worded(first[column]), _worded(table[column])} == {True, False}:
+                raise DataError(
+                    f"column {column!r} is numbers in one and words in the other of this file and {name}",
+                    where=other, repair="give the files one by one, if they are different tables",
+                )  # fmt: skip
+
+
+def _worded(values: Column) -> bool | None:
+    """Whether the first cells of a column are words: False = numbers, None = neither (mixed, missing, pictures)."""
+    if values.dtype.kind in "iuf" and values.ndim == 1:
+        return False
+    present = [v for v in values[:1000] if isinstance(v, str)] if values.dtype == object else []
+    return True if present and not any(NUMERIC.fullmatch(v) for v in present) else None
 
 
 def _join(columns: list[Column]) -> Column:
