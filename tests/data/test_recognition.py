@@ -124,6 +124,13 @@ def test_garbage_among_numbers_is_named_with_its_place():
     assert "1 of 100 cells are not numbers, the first is 'n/a?' in a.csv, line 43" in field.reason
 
 
+@pytest.mark.parametrize(("name", "named"), [("sample_weight", True), ("weight", True), ("Molecular Weight", False)])
+def test_weights_are_named_and_not_used(name, named):
+    field = one(np.linspace(1, 2, 100) ** 2, name)
+    assert field.role == "input"
+    assert (f"--role {name}=weight" in field.reason) == named
+
+
 def test_a_word_for_missing_is_pointed_out():
     cells = objects(["unknown" if i % 3 == 0 else str(i % 50 / 4) for i in range(100)])
     assert "most frequent other value is 'unknown'" in one(cells).reason

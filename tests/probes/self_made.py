@@ -20,16 +20,12 @@ class Played(Examples):
     """A ring of (view, move, whether it came nearer), filled by playing with the network as it is."""
 
     def __init__(self):
-        self.ring = {
-            "view": np.zeros((4096, 2), np.float32),
-            "move": np.zeros(4096, np.int64),
-            "gain": np.zeros(4096, np.float32),
-        }
+        shapes = {"view": ((4096, 2), np.float32), "move": (4096, np.int64), "gain": (4096, np.float32)}
+        self.ring = {name: np.zeros(*shape) for name, shape in shapes.items()}
         self.made = np.zeros(1, np.int64)
 
     def advance(self, runner, step, key):
-        draws = key.numpy()
-        places = STARTS[draws.integers(len(STARTS), size=64)]
+        places = STARTS[(draws := key.numpy()).integers(len(STARTS), size=64)]
         values = runner.run("forward", view(places))[0]["values"]
         choice = np.where(draws.random(64) < 0.3, draws.integers(4, size=64), values.argmax(1))
         at = (self.made + np.arange(64)) % 4096

@@ -115,11 +115,11 @@ def flat(weights):
 
 def test_linear_regression_reaches_the_least_squares_solution():
     examples = data(400)
-    trained = fit(job(examples=examples, budget=Budget(steps=2000)))
+    trained = fit(job(examples=examples, budget=Budget(steps=1000)))
     x = np.c_[examples.columns["x"], np.ones(400)]
     solution = np.linalg.lstsq(x, examples.columns["y"], rcond=None)[0]
     np.testing.assert_allclose(flat(trained.weights), solution, atol=5e-3)
-    assert (trained.chosen, trained.steps, trained.step, trained.interrupted) == ("ema", 2000, 2000, False)
+    assert (trained.chosen, trained.steps, trained.step, trained.interrupted) == ("ema", 1000, 1000, False)
 
 
 def test_same_seed_same_bits_another_seed_others():
@@ -178,8 +178,8 @@ def test_clipping_bounds_the_gradient_of_the_mean_loss():
 
 
 def test_l1_makes_useless_weights_vanish():
-    plain = fit(job(budget=Budget(steps=600)))
-    sparse = fit(job(budget=Budget(steps=600), recipe=Recipe(learning_rate=0.03, weight_decay=0.0, l1=1.0)))
+    plain = fit(job(budget=Budget(steps=400)))
+    sparse = fit(job(budget=Budget(steps=400), recipe=Recipe(learning_rate=0.03, weight_decay=0.0, l1=1.0)))
     assert abs(plain.weights["body.weight"][0, 2]) > 0.4
     assert abs(sparse.weights["body.weight"][0, 2]) < 0.05
 

@@ -37,6 +37,22 @@ Transform = Callable[[Batch, Key], Batch]
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """A Transform with what it does and why it was chosen, in words: the engine records both as a decision.
+
+    transform: None where what was decided is to leave something undone.
+    """
+
+    transform: Transform | None
+    what: str
+    why: str
+
+    def __call__(self, batch: Batch, key: Key) -> Batch:
+        """The transformed batch; the batch itself where there is no transform."""
+        return batch if self.transform is None else self.transform(batch, key)
+
+
+@dataclass(frozen=True)
 class Fit:
     """How well a task suits a schema. rank: 0 = not at all, 1 = this is what it is for.
 
@@ -211,7 +227,8 @@ class Task(ABC):
     def augment(self, examples: Examples, pipeline: Pipeline) -> Sequence[Transform]:
         """Random transforms of training batches on the device: (batch, key) -> batch, all arrays moved together.
 
-        `examples` are the training examples: a rule may look at them to decide what is harmless.
+        `examples` are the training examples: a rule may look at them to decide what is harmless. A transform given as
+        Chosen is recorded with its reason.
         """
         return ()
 

@@ -31,7 +31,10 @@ SPLIT_WORDS = {
 SPLIT_NAMES = {"split", "part", "subset", "fold", "partition", "set"}
 ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "key", "rowid", "row", "unnamed", "nr", "no"}
 CODE_WORDS = {"zip", "zipcode", "postcode", "postal", "plz", "code"}
-WEIGHT_NAMES = {"weight", "weights", "fnlwgt", "pweight", "wt", "wgt"}
+# `Molecular Weight` is none: only these names, or a weight of samples.
+WEIGHT_NAMES = re.compile(
+    r"weights?|fnlwgt|pweight|wt|wgt|(sample|survey|case|row|instance|example)_?(weights?|wt|wgt)"
+)
 _TIME = r"([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?(am|pm|z|[+-]\d{2}:?\d{2})?)?"
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _DATE = re.compile(
@@ -240,7 +243,7 @@ def _number_field(seen: Look) -> Field:
         return Field(seen.name, "category", "input", reason, seen.facts)
     sort = "all values are whole numbers" if seen.whole else "numbers with fractions"
     reason = f"{sort}, {seen.distinct:,} different, {seen.range}{seen.gaps}"
-    if WEIGHT_NAMES & name_words and np.nanmin(seen.values) > 0:
+    if WEIGHT_NAMES.fullmatch("_".join(words(seen.name))) and np.nanmin(seen.values) > 0:
         reason += (
             "; named like a sample weight, but it stays an input: "
             f"weights are used only if asked for (--role {seen.name}=weight)"

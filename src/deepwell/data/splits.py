@@ -131,15 +131,16 @@ def _units(table: Table, schema: Schema, notes: list[str]) -> tuple[IntArray, st
     copies = len(table) - (int(unit.max()) + 1)
     if copies > 0.2 * len(table):
         notes.append(
-            f"{copies:,} of {len(table):,} rows equal an earlier row ({copies / len(table):.0%}): with so many they are taken "
-            "for real repeats and may stand in several parts"
+            f"{copies:,} of {len(table):,} rows equal an earlier row in all inputs and targets ({copies / len(table):.0%}): "
+            "with so many they are taken for real repeats and may stand in several parts"
         )
         return np.arange(len(table)), ""
     return unit, f"; equal rows stay in one part ({copies:,} rows equal an earlier one)" if copies else ""
 
 
 def _compared(schema: Schema) -> list[str]:
-    return [f.name for f in (*schema.inputs, *schema.targets)]
+    """The columns by which rows count as equal; none where nothing is an input, since targets alone say little."""
+    return [f.name for f in (*schema.inputs, *schema.targets)] if schema.inputs else []
 
 
 @dataclass(frozen=True)
@@ -290,10 +291,10 @@ def _keep_classes(
 
 def _leaks(table: Table, schema: Schema, official: Assignment) -> list[str]:
     """Notes on rows of the author's test part that also occur in the author's training part."""
-    test = official == TEST
-    if not test.any():
+    test, compared = official == TEST, _compared(schema)
+    if not test.any() or not compared:
         return []
-    codes = row_codes(table, _compared(schema))
+    codes = row_codes(table, compared)
     seen = int(np.isin(codes[test], codes[official == TRAIN]).sum())
     if not seen:
         return []

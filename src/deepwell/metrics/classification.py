@@ -115,19 +115,22 @@ def area_under_curve(target: str, positive: int | None = None) -> Metric:
 
 
 def _area(scores: NDArray[Any], positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    """(R,): weighted Mann-Whitney statistic of scores (n,) for positive (n,); NaN without positives or negatives."""
+    """(R,): weighted Mann-Whitney statistic of scores (n,) for positive (n,); NaN without positives or negatives.
+
+    Each positive beats the weight below it and half of the weight beside it, itself included. Of what all positives beat
+    so, half the square of their own weight is among themselves; the rest are negatives (rank-sum form, ties exact).
+    """
     order = np.argsort(scores, kind="stable")
-    ranked = scores[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    all_rn = weights[:, order]
-    positive_rn = all_rn * positive[order]
-    if len(starts) < len(scores):  # equal scores are one step of the curve
-        all_rn = np.add.reduceat(all_rn, starts, axis=1)
-        positive_rn = np.add.reduceat(positive_rn, starts, axis=1)
-    negative_rn = all_rn - positive_rn
-    beaten = np.cumsum(negative_rn, axis=1) - negative_rn / 2
-    pairs = positive_rn.sum(axis=1) * negative_rn.sum(axis=1)
-    return _ratio(np.einsum("rn,rn->r", positive_rn, beaten), pairs)
+    ranked, places = scores[order], np.flatnonzero(positive[order])
+    reached = np.zeros((len(weights), len(scores) + 1))
+    np.cumsum(np.take(weights, order, axis=1), axis=1, out=reached[:, 1:])
+    first = np.searchsorted(ranked, ranked[places], side="left")
+    behind = np.searchsorted(ranked, ranked[places], side="right")
+    beaten = (np.take(reached, first, axis=1) + np.take(reached, behind, axis=1)) / 2
+    own = np.take(weights, order[places], axis=1)
+    total = own.sum(axis=1)
+    won = np.einsum("rp,rp->r", own, beaten) - total**2 / 2
+    return _ratio(won, total * (weights.sum(axis=1) - total))
 
 
 def _mean(values: NDArray[Any], weights: Floats) -> Floats:

@@ -42,6 +42,7 @@ def render(events: Sequence[Mapping[str, Any]]) -> str:
     drawn: Any = environment.from_string((files / "sections.html").read_text("utf-8")).module
 
     def draw(name: str, view: Mapping[str, Any]) -> Markup:
+        """One section; a value that is missing is a KeyError like any other."""
         try:
             return Markup(drawn.section(name, view))  # noqa: S704 the macro escapes
         except jinja2.UndefinedError as fault:

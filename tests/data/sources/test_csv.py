@@ -51,6 +51,8 @@ BODY = "39, State-gov, 13\n50, Private, ?\n38, Private, 9\n"
         ('size,note\n39,5" pipe\n50,6" pipe\n', [[39, '5" pipe'], [50, '6" pipe']]),
         ("a,b\n1,'-1'\n2,'1'\n", [[1, -1], [2, 1]]),
         ("text\tlabel\n'tis good\t1\nit 's bad\t0\n", [["'tis good", 1], ["it 's bad", 0]]),
+        ('he\tO\nsaid\tO\n"\tO\nyes\tO\n"\tO\n', [["he", "O"], ["said", "O"], ['"', "O"], ["yes", "O"], ['"', "O"]]),
+        ('a\tb\n1\t"x\ty"\n2\t"two\nlines"\n', [[1, "x\ty"], [2, "two\nlines"]]),
         ('text\tlabel\n"quoted start and more\t1\nplain\t0\n', [['"quoted start and more', 1], ["plain", 0]]),
     ],
 )
@@ -181,7 +183,7 @@ def test_what_the_standard_library_writes_is_read_back(tmp_path_factory, rows, d
 @given(st.lists(st.sampled_from(["1,2", "3,x", "4", "5,6,7", "", '"a\nb",8', '9,"c,d"']), max_size=40))
 @settings(deadline=None, max_examples=100)
 def test_rows_read_are_rows_used_and_rows_rejected(tmp_path_factory, lines):
-    lines = ["k,v"] + ["0,0"] * (len(lines) + 1) + lines
+    lines = ["k,v"] + ["0,0"] * (2 * len(lines) + 1) + lines
     path = tmp_path_factory.mktemp("csv") / "data.csv"
     path.write_text("\n".join(lines))
     found = read(path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import stat
@@ -34,6 +35,7 @@ DAMAGED = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, EOFError, RuntimeError, ArithmeticError,
     struct.error, zlib.error, MemoryError, Image.DecompressionBombWarning,
 )  # fmt: skip
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # its log lines on damaged files would go to stderr
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,

@@ -114,8 +114,8 @@ def value_type(column: Column) -> str:
     if column.dtype.kind in "iu":
         return "int"
     if column.dtype.kind == "f":
-        present = column[np.isfinite(column)]
-        return "int" if np.array_equal(present, np.round(present)) else "float"
+        present = column[~np.isnan(column)]
+        return "int" if np.isfinite(present).all() and (present == np.round(present)).all() else "float"
     kinds = {type(cell) for cell in column.tolist() if not is_missing(cell)}
     if kinds and kinds <= {bool, np.bool_}:
         return "bool"

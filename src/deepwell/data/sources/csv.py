@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deepwell.core.errors import DataError
 from deepwell.core.table import Origin, Rejected, Table
 from deepwell.data.sources import careful, columns, files, frames, names, records
-from deepwell.data.sources.dialect import Dialect, cut, sniff
+from deepwell.data.sources.dialect import Dialect, cut, encloses, sniff
 from deepwell.data.sources.options import ReadOptions
 from deepwell.data.sources.text import Text, decode
 
@@ -68,7 +68,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     if dialect.delimiter == " ":
         text = replace(text, data=_single_blanks(text.data))
         dialect = replace(dialect, quote=None)
-    if dialect.quote and not _cells_are_quoted(text.data, dialect):
+    if dialect.quote and not encloses(text.data, dialect.delimiter, dialect.quote):
         dialect = replace(dialect, quote=None)
     body = _fast(text, dialect, where) or _slow(text, dialect, where)
     _check(body, dialect, where)
@@ -85,12 +85,6 @@ def _with_names(dialect: Dialect, options: ReadOptions) -> Dialect:
         return dialect
     told = [n.strip().lower() for n in names.given(options.names)]
     return replace(dialect, header=[c.lower() for c in dialect.rows[0]][: len(told)] == told)
-
-
-def _cells_are_quoted(data: bytes, dialect: Dialect) -> bool:
-    """Whether any cell begins with a quote; else quotes are letters (5" pipe) and need no care."""
-    mark = re.escape(str(dialect.quote))
-    return re.search(rf"(?:\A|[\n{re.escape(dialect.delimiter)}]) *{mark}".encode(), data) is not None
 
 
 def _single_blanks(data: bytes) -> bytes:

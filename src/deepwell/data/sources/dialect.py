@@ -11,7 +11,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from deepwell.core.errors import ConfigError
+from deepwell.data.sources import records
 from deepwell.data.sources.header import is_header, is_number
 from deepwell.data.sources.options import ReadOptions
 
@@ -115,15 +118,6 @@ def _joined(lines: list[str], quote: str | None) -> list[str]:
     return records
 
 
-def _well_quoted(record: str, delimiter: str) -> bool:
-    """Whether every quote in a record stands where it must."""
-    try:
-        next(csv.reader([record], delimiter=delimiter, strict=True), None)
-    except csv.Error:
-        return False
-    return True
-
-
 def _delimiter(lines: list[str]) -> str:
     """The delimiter that cuts the lines most evenly; where none does, a comma for numbers and SINGLE for text."""
     records = _joined(lines, '"')
@@ -145,6 +139,26 @@ def _delimiter(lines: list[str]) -> str:
     return "," if sum(is_number(r.strip()) for r in records) >= EVEN * (len(records) - 1) else SINGLE
 
 
+def encloses(data: bytes, delimiter: str, quote: str) -> bool:
+    """Whether quotes enclose cells; False where they are letters: 5" pipe, or the token " in tab-separated text.
+
+    In tab-separated text and single columns, quotes are letters if more than a tenth of the cells that begin with one do
+    not end with one on the same line, and the lines are even without quoting.
+    """
+    mark, before = re.escape(quote), rf"(?:\A|[\n{re.escape(delimiter)}]) *"
+    opened = len(re.findall(f"{before}{mark}".encode(), data))
+    if not opened or delimiter not in ("\t", SINGLE):
+        return opened > 0
+    closing = rf"{before}{mark}(?:[^{mark}\n]|{mark}{mark})*{mark} *(?=[\r\n{delimiter}]|\Z)"
+    if len(re.findall(closing.encode(), data)) >= MOSTLY_QUOTED * opened:
+        return True
+    found = records.scan(data, delimiter, None)
+    if found is None:
+        return True
+    widths = found.fields[found.end - found.start > 1]
+    return not len(widths) or int(np.bincount(widths).max()) < EVEN * len(widths)
+
+
 def _blanks(records: list[str]) -> bool:
     """Whether runs of blanks cut all lines evenly and at least one column is numbers, so that it is no prose."""
     rows = [r.split() for r in records]
@@ -157,15 +171,11 @@ def _blanks(records: list[str]) -> bool:
 def _quote(lines: list[str], delimiter: str) -> str | None:
     """The quoting character: single quotes where they enclose every cell of a column, double ones where cells use them.
 
-    In tab-separated text and single columns a double quote is a letter where cells begin with one and do not end with it.
+    None where cells begin with double quotes that are letters.
     """
     naive = [[c.strip() for c in (line.split() if delimiter == " " else line.split(delimiter))] for line in lines]
     if any(c[:1] == '"' for row in naive for c in row):
-        single = max((len(row) for row in naive), default=1) == 1
-        if delimiter == "\t" or single:
-            opened = [r for r in _joined(lines, '"') if any(c.lstrip()[:1] == '"' for c in r.split(delimiter))]
-            return '"' if sum(_well_quoted(r, delimiter) for r in opened) >= MOSTLY_QUOTED * len(opened) else None
-        return '"'
+        return '"' if encloses("\n".join(lines).encode(), delimiter, '"') else None
     body = naive[1:] or naive
     width = Counter(len(row) for row in body).most_common(1)[0][0] if body else 0
     columns = list(zip(*(row for row in body if len(row) == width), strict=True))

@@ -84,6 +84,10 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         raise DataError(f"the file {what}", where=str(path), repair=REPAIR) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DataError(f"the file is damaged ({error})", where=str(path), repair=REPAIR) from None
+    except MemoryError:
+        raise DataError(
+            "an array in the file promises more than this machine can take", where=str(path), repair=REPAIR
+        ) from None
     except OSError as error:
         raise files.unreadable(path, error) from None
     if not found:

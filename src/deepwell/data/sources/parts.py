@@ -128,8 +128,8 @@ def _same_columns(name: str, first: Table, other: str, table: Table) -> None:
     more = [n for n in table.names if n not in first]
     if not lacking and not more:
         return
-    if len(lacking) == len(more) == len(first.names):
-        what = f"none of its columns ({', '.join(table.names[:6])}, ...) is in {name}"
+    if len(lacking) == len([n for n in first.names if n != SPLIT]):
+        what = f"none of its columns ({', '.join(more[:6])}) is in {name}"
         repair = "does one of the files lack its header? say so with --header or --no-header, or give --names"
     elif lacking:
         what = f"there is no column {lacking[0]!r}, which {name} has"
