@@ -7,7 +7,7 @@ arrays, lists, data frames, paths.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,47 +99,57 @@ class Estimator:
 
     # learning and answering ------------------------------------------------------------------------------------------
     def fit(self, X: Any, y: Any = None) -> Estimator:
-        """Learn from rows X and targets y (n,). X: array (n, features), list, frame,
-        pictures (n, height, width[, channels]) or paths.
+        """Learn from rows X and targets y (n,).
 
-        y may be None where X is something that names its own target (a class folder). Returns self.
-        Raises DataError (a ValueError) for data that cannot be used.
+        X: array or list (n, features), data frame, pictures (n, height, width[, channels]) or paths. y may be None where X
+        names its own target (a class folder). Returns self. Raises DataError (a ValueError) for data that cannot be used.
         """
-        y = None if y is None else _target(y)
-        if y is not None and hasattr(X, "__len__") and not isinstance(X, str | Path) and len(X) != len(y):
-            raise DataError(f"X has {len(X)} rows and y has {len(y)}")
-        self._remember_shape(X, fitting=True)
-        kind = {"class": "category", "number": "number", None: None}
-        if self.target not in kind:
+        kinds = {"class": "category", "number": "number", None: None}
+        if self.target not in kinds:
             raise ConfigError(f"target must be 'class', 'number' or None; got {self.target!r}")
-        named = TARGET if self.target and y is not None else None
+        rows = _rows(X, least=2)
+        if y is None and isinstance(rows, np.ndarray):
+            raise DataError("Estimator.fit requires y to be passed, but the target y is None")
+        truth = None if y is None else self._checked_target(y)
+        if truth is not None and _length(rows) not in (None, len(truth)):
+            raise DataError(f"X has {_length(rows)} rows and y has {len(truth)}: inconsistent numbers of samples")
+        self._learn_shape(rows)
+        kind = kinds[self.target] if truth is not None else None
         given = {
             "task": self.task, "time": self.time, "epochs": self.epochs, "steps": self.steps, "size": self.size,
-            "seed": self.seed, "set": dict(self.set or {}), "max_rejected": 0.0,
-            "kind": {named: kind[self.target]} if named else {},
+            "seed": self.seed, "set": dict(self.set or {}), "max_rejected": 0.0, "kind": {TARGET: kind} if kind else {},
         }  # fmt: skip
-        data = (_plain(X), y) if y is not None else X
-        self.model_ = _fit_model(data, given)
-        self._target_dtype = None if y is None else y.dtype
+        self.model_ = _fit_model(rows if truth is None else (rows, truth), given)
+        self._target_dtype = None if truth is None else truth.dtype
         if self._learns_classes():
-            self.classes_ = self._decoded_classes()
+            self.classes_ = np.sort(self._decoded())
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The answer to each row of X, shape (n,): labels of the type that y had, or numbers."""
-        model = self._model(X)
-        answers = model.predict(_plain(X))
+        model, rows = self._asked(X)
+        answers = model.predict(rows)
         problems = [f"row {i}: {p}" for i, p in enumerate(answers["problem"]) if p]
         if problems:
             raise DataError(f"{len(problems):,} of {len(answers):,} rows cannot be answered: {problems[0]}")
         values = answers[model.schema.targets[0].name]
-        return values.astype(self._target_dtype) if self._target_dtype is not None else values
+        if self._learns_classes() and self._target_dtype is not None:
+            return values.astype(self._target_dtype)
+        return values
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Class probabilities, shape (n, classes), columns in the order of `classes_`."""
-        model = self._model(X)
-        probabilities = model.predict_proba(_plain(X))
-        return probabilities[:, np.argsort(self._decoded(), kind="stable")]
+    @property
+    def predict_proba(self) -> Callable[[Any], NDArray[np.float64]]:
+        """Class probabilities of rows, shape (n, classes), columns in the order of `classes_`.
+
+        An attribute that exists for classes only, as scikit-learn asks `hasattr(estimator, "predict_proba")`.
+        """
+        if not self._learns_classes():
+            raise AttributeError("numbers have no class probabilities")
+        return self._probabilities
+
+    def _probabilities(self, X: Any) -> NDArray[np.float64]:
+        model, rows = self._asked(X)
+        return model.predict_proba(rows)[:, np.argsort(self._decoded(), kind="stable")]
 
     def score(self, X: Any, y: Any) -> float:
         """Accuracy for classes, R squared for numbers, as scikit-learn's estimators have it."""
@@ -153,7 +163,9 @@ class Estimator:
         if hasattr(self, "model_"):
             targets = self.model_.schema.targets
             return len(targets) == 1 and targets[0].kind == "category"
-        return self.target != "number" and (self.target == "class" or str(self.task).endswith("classification"))
+        # Unknown until fitted. "Classifier" is the safe guess: cross-validation then keeps classes together in each fold,
+        # and takes plain folds all the same where y turns out to hold continuous numbers.
+        return self.target != "number"
 
     def _decoded(self) -> NDArray[Any]:
         """The classes as y had them, in the order of the model's outputs."""
@@ -161,54 +173,61 @@ class Estimator:
         values = self.model_.pipeline.decode(target, np.arange(len(self.model_.classes)))
         return values.astype(self._target_dtype) if self._target_dtype is not None else values
 
-    def _decoded_classes(self) -> NDArray[Any]:
-        return np.sort(self._decoded())
+    def _asked(self, X: Any) -> tuple[Predictor, Any]:
+        """The model, and rows that have the shape of those it was fitted on."""
+        from sklearn.utils.validation import check_is_fitted
 
-    def _model(self, X: Any) -> Predictor:
-        if not hasattr(self, "model_"):
-            from sklearn.exceptions import NotFittedError
+        check_is_fitted(self)
+        rows = _rows(X, least=1)
+        width = getattr(self, "n_features_in_", None)
+        shape: tuple[int, ...] = getattr(rows, "shape", ())
+        if width is not None and len(shape) == 2 and shape[1] != width:
+            raise DataError(f"X has {shape[1]} features, but Estimator is expecting {width} features as input")
+        return self.model_, rows
 
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit first")
-        self._remember_shape(X, fitting=False)
-        return self.model_
+    def _learn_shape(self, rows: Any) -> None:
+        """Number and names of columns, where the rows have them."""
+        for learned in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self, learned):
+                delattr(self, learned)
+        shape: tuple[int, ...] = getattr(rows, "shape", ())
+        names = getattr(rows, "columns", None)
+        if len(shape) == 2:
+            self.n_features_in_ = int(shape[1])
+        if names is not None and all(isinstance(n, str) for n in names):
+            self.feature_names_in_ = np.array(list(names), dtype=object)
 
-    def _remember_shape(self, X: Any, *, fitting: bool) -> None:
-        """Learn, or compare with, the number and names of columns where X has them."""
-        shape = getattr(X, "shape", None)
-        names = getattr(X, "columns", None)
-        if fitting:
-            for learned in ("n_features_in_", "feature_names_in_"):
-                if hasattr(self, learned):
-                    delattr(self, learned)
-            if shape is not None and len(shape) == 2:
-                self.n_features_in_ = int(shape[1])
-            if names is not None and all(isinstance(n, str) for n in names):
-                self.feature_names_in_ = np.array(list(names), dtype=object)
-        elif (
-            shape is not None
-            and len(shape) == 2
-            and hasattr(self, "n_features_in_")
-            and shape[1] != self.n_features_in_
-        ):
-            raise DataError(
-                f"X has {shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"
-            )
+    def _checked_target(self, y: Any) -> NDArray[Any]:
+        """y as an array (n,). Raises ValueError for more columns, for missing values, for numbers that are no classes."""
+        from sklearn.utils.multiclass import check_classification_targets
+        from sklearn.utils.validation import column_or_1d
 
-
-def _plain(X: Any) -> Any:
-    """Lists of rows of numbers as an array; everything else as it is."""
-    if isinstance(X, list) and X and isinstance(X[0], list | tuple):
-        return np.asarray(X)
-    return X
+        values: NDArray[Any] = column_or_1d(y, warn=True)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise DataError("Input y contains NaN or infinity", repair="leave these rows out")
+        if self.target == "class":
+            check_classification_targets(values)
+        return values
 
 
-def _target(y: Any) -> NDArray[Any]:
-    values = np.asarray(y)
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        raise DataError(f"y must have one value per row; got the shape {values.shape}")
-    return values
+def _rows(X: Any, least: int) -> Any:
+    """X, with arrays and lists of rows checked as scikit-learn does; frames, paths, pictures and their lists as they are.
+
+    least: rows. Raises ValueError for sparse, complex, one-dimensional or empty arrays.
+    """
+    listed = isinstance(X, list) and bool(X) and isinstance(X[0], list | tuple | int | float | np.number)
+    if hasattr(X, "columns") or not (listed or hasattr(X, "__array__") or hasattr(X, "tocsr")):
+        return X
+    if isinstance(X, np.ndarray) and X.ndim > 2:
+        return X
+    from sklearn.utils.validation import check_array
+
+    return check_array(X, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=least, estimator="Estimator")
+
+
+def _length(rows: Any) -> int | None:
+    """How many rows there are; None where only reading tells."""
+    return len(rows) if hasattr(rows, "__len__") and not isinstance(rows, str | Path) else None
 
 
 def _fit_model(data: Any, given: Mapping[str, Any]) -> Predictor:

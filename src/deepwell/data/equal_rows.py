@@ -40,12 +40,11 @@ def _codes(column: Column) -> UInts:
     if column.ndim > 1:
         rows = np.ascontiguousarray(column)
         return np.fromiter((_digest(row) for row in rows), np.uint64, len(rows))
-    if column.dtype.kind == "f":
+    if column.dtype.kind in "fiub":
+        # As floats, so that 1 and 1.0 are equal. Beyond 2**53 neighbours meet: at worst rows stay together that need not.
         values = column.astype(np.float64) + 0.0  # -0.0 becomes 0.0
         values[np.isnan(values)] = np.nan
         return values.view(np.uint64)
-    if column.dtype.kind != "O":
-        return column.astype(np.int64).view(np.uint64)
     cells = column.tolist()
     shared = _shared_sizes(cells)
     codes: dict[Any, int] = {}

@@ -31,6 +31,7 @@ class Edits:
         roles, kinds: column -> role or kind.
         schema: a saved schema that replaces recognition; the other edits are applied on top of it.
         task_roles: roles beyond core.fields.ROLES that the chosen task adds (user, item, ...).
+        tested: whether a part of the rows will be kept to test on; if not, a class may have one row only.
     """
 
     target: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Edits:
     kinds: Mapping[str, str] = field(default_factory=dict)
     schema: Schema | None = None
     task_roles: tuple[str, ...] = ()
+    tested: bool = True
 
 
 def recognise(table: Table, edits: Edits | None = None) -> Schema:
@@ -56,7 +58,7 @@ def recognise(table: Table, edits: Edits | None = None) -> Schema:
     schema = _with_edits(schema, edits)
     schema = Schema(tuple(_set_aside(f, looks[f.name], edits) for f in schema.fields))
     for target in schema.targets:
-        check_target(look(target.name, training[target.name]), target, training)
+        check_target(look(target.name, training[target.name]), target, training, edits.tested)
     return schema
 
 

@@ -60,8 +60,11 @@ def _target_kind(seen: Look, recognised: Field, pictures: bool) -> tuple[str, st
     return "number", f"{whole}, read as grades or counts, whose order matters{as_classes}"
 
 
-def check_target(seen: Look, field: Field, table: Table) -> None:
-    """Raises DataError for a target from which nothing can be learned. `seen` and `table` are of the training rows."""
+def check_target(seen: Look, field: Field, table: Table, tested: bool = True) -> None:
+    """Raises DataError for a target from which nothing can be learned. `seen` and `table` are of the training rows.
+
+    tested: see Edits.
+    """
     name = field.name
     if seen.missing == seen.rows:
         raise DataError(
@@ -83,7 +86,7 @@ def check_target(seen: Look, field: Field, table: Table) -> None:
             "nearly every row is its own class",
             repair=f"--kind {name}=number if it is a quantity, or choose another --target",
         )
-    if seen.distinct <= FEW:
+    if tested and seen.distinct <= FEW:
         _check_single_rows(seen, table)
 
 

@@ -65,6 +65,8 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
     assignment, reason = _authors(table, schema, notes)
     official = assignment.copy()
     free = int((assignment == TRAIN).sum())
+    if free < LEAST and rule.test <= 0:
+        return _parts(table, assignment, rule, f"{free} rows are too few to cut: all of them train", notes)
     if free < LEAST:
         raise DataError(
             f"{free:,} rows are too few to train on, to choose by and to prove with; at least {LEAST} are needed",

@@ -157,7 +157,7 @@ def _contents(prepared: Prepared, trained: loop.Trained, sizes: Sizes) -> Conten
         config=knobs.to_json(prepared.task.config),
         sizes=sizes.to_json(),
         calibration={},
-        weights={n: np.ascontiguousarray(w.detach().cpu().numpy()) for n, w in trained.weights.items()},
+        weights={n: np.array(w.detach().cpu().numpy(), order="C") for n, w in trained.weights.items()},
         evidence={},
         card="",
     )

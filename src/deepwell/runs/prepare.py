@@ -55,8 +55,8 @@ class Prepared:
         return self.task.schema
 
 
-def recognised(data: Any, asked: SchemaAsked, test: Any = None) -> tuple[Table, Schema]:
-    """Read and recognise, without choosing a task. Raises DataError for what cannot be read."""
+def recognised(data: Any, asked: SchemaAsked, test: Any = None, tested: bool = True) -> tuple[Table, Schema]:
+    """Read and recognise, without choosing a task; tested: see Edits. Raises DataError for what cannot be read."""
     options = sources.ReadOptions(
         test=test,
         names=asked.names,
@@ -67,7 +67,7 @@ def recognised(data: Any, asked: SchemaAsked, test: Any = None) -> tuple[Table, 
         target_name=asked.target[0] if asked.target else "target",
     )
     table = sources.read(data, options)
-    edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), _saved_schema(asked.schema))
+    edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), _saved_schema(asked.schema), tested=tested)
     table = _mapped(table, asked.map, recognise(table, edits)) if asked.map else table
     return table, recognise(table, edits)
 
@@ -80,7 +80,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     Raises DataError or ConfigError; nothing has been written by then.
     """
     clock = _Clock()
-    task_class, table, schema, reason = _data_and_task(data, options)
+    task_class, table, schema, reason = _data_and_task(data, options, tested=test_share != 0.0)
     task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options)))
     table, without_target = _without_missing_targets(table, schema)
     clock.lap("read")
@@ -105,7 +105,7 @@ def _each(parts: Parts) -> list[Part]:
     return [getattr(parts, name) for name in PARTS]
 
 
-def _data_and_task(data: Any, options: TrainOptions) -> tuple[type[Task], Table, Schema, str]:
+def _data_and_task(data: Any, options: TrainOptions, tested: bool) -> tuple[type[Task], Table, Schema, str]:
     """The task class, its data, and the schema with the roles that the task gives."""
     asked = tasks.find(options.task) if options.task else None
     if options.demo or data is None:
@@ -118,7 +118,7 @@ def _data_and_task(data: Any, options: TrainOptions) -> tuple[type[Task], Table,
         if made is None:
             return asked, Table({}), Schema(), "the task makes its own data"
         data = made
-    table, schema = recognised(data, options, options.test)
+    table, schema = recognised(data, options, options.test, tested)
     if asked is None:
         asked, fit = tasks.choose(schema)
     else:
