@@ -39,9 +39,9 @@ def test_it_says_what_it_takes(fields, rank, said):
     assert said in fit.reason
 
 
-def network(examples, **knobs):
+def network(examples, seconds=None, **knobs):
     task = Tabular(Schema((A, K, Y)), make(TabularConfig, knobs))
-    return task.network(Sizes({"a": (2, 20), "k": (5,), "y": (3,)}, examples))
+    return task.network(Sizes({"a": (2, 20), "k": (5,), "y": (3,)}, examples, seconds))
 
 
 def parameters(module):
@@ -51,7 +51,13 @@ def parameters(module):
 def test_the_size_is_one_dial_and_auto_grows_with_the_rows():
     sizes = [parameters(network(1000, size=size)) for size in ("tiny", "small", "base", "large")]
     assert sizes == sorted(set(sizes))
-    assert parameters(network(500)) < parameters(network(50_000))
+    assert parameters(network(500)) == sizes[1]
+    assert parameters(network(50_000)) == sizes[2]
+
+
+def test_auto_takes_a_smaller_network_where_the_time_would_not_do():
+    sizes = [parameters(network(1000, size=size)) for size in ("tiny", "small", "base")]
+    assert [parameters(network(100_000, seconds)) for seconds in (3, 10, 60)] == sizes
 
 
 def test_the_network_follows_from_sizes_alone():

@@ -15,6 +15,7 @@ A text says what happened, what was received, where, and how to repair it. `repa
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -76,13 +77,23 @@ class Interrupted(DeepwellError):
     exit_code = 75
 
 
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant; None when none is close.
+
+    Close is what has the given initials (lr: learning_rate), else what is spelled alike, else what begins alike.
+    """
+    names = sorted(set(known))
+    initials = [n for n in names if len(name) > 1 and "".join(w[:1] for w in re.split("[-_ ]", n)) == name]
+    alike = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    begins = [n for n in names if name and n.lower().startswith(name.lower()[:3])]
+    return next(iter([*initials, *alike, *begins]), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the closest known name, or the list of known names when none is close."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [
-        n for n in names if n.lower().startswith(name.lower()[:3]) and name
-    ]
-    if close:
-        return f"; did you mean {close[0]!r}?"
+    close = closest(name, names)
+    if close is not None:
+        return f"; did you mean {close!r}?"
     shown = ", ".join(repr(n) for n in names[:12]) + (", ..." if len(names) > 12 else "")
     return f"; known: {shown}" if names else ""

@@ -24,7 +24,7 @@ from deepwell.data.fields.kind import Kind, Parts, Problems, checked
 from deepwell.data.fields.number import Number
 from deepwell.data.fields.values import numbers
 
-MOST_KNOTS = 64
+MOST_KNOTS = 128
 MOST_STORED = 4096
 
 

@@ -10,6 +10,7 @@ import binascii
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -17,7 +18,7 @@ from markupsafe import Markup
 from deepwell.report import plots
 from deepwell.report.story import Event, Story, wall
 from deepwell.report.svg import ACCENT, MUTED, SECOND, bars
-from deepwell.tracking.text import duration, measure, measured, number, plural, setting, size, visible
+from deepwell.tracking.text import decimals, duration, measure, measured, number, plural, setting, size, visible
 
 View = dict[str, Any]
 SHOWN_COLUMNS = 40
@@ -51,8 +52,8 @@ def sections(story: Story, draw: Callable[[str, View], Markup]) -> list[Section]
     return found
 
 
-def _cell(score: Mapping[str, Any], sign: Literal["", "+"] = "") -> View:
-    value, interval = measured(score["value"], score["low"], score["high"], sign)
+def _cell(score: Mapping[str, Any], sign: Literal["", "+"] = "", places: int | None = None) -> View:
+    value, interval = measured(score["value"], score["low"], score["high"], sign, places)
     return {"value": value, "interval": interval}
 
 
@@ -75,9 +76,10 @@ def _scores(story: Story) -> View | None:
         others = [scores.get(score["name"]) for scores in by_name]
         better = "higher is better" if score.get("direction") == "higher" else "lower is better"
         unit = score.get("unit", "")
+        places = max(decimals(s["low"], s["high"]) for s in (score, *others) if s)  # one row, one precision
         rows.append({
-            "name": measure(score["name"]), "better": better, "unit": unit, "own": _cell(score),
-            "others": [_cell(s) if s else None for s in others],
+            "name": measure(score["name"]), "better": better, "unit": unit, "own": _cell(score, places=places),
+            "others": [_cell(s, places=places) if s else None for s in others],
         })  # fmt: skip
         lines = [{**score, "name": "network"}] + [
             {**s, "name": b["name"], "kind": b.get("kind")} for b, s in zip(baselines, others, strict=True) if s
@@ -146,7 +148,9 @@ def _stats(column: Mapping[str, Any]) -> str:
     top = column.get("top") or []
     if top:
         return ", ".join(f"{visible(value, 24)} {number(count)}" for value, count in top[:3])
-    return ", ".join(f"{visible(k, 20)} {number(v, 3)}" for k, v in (column.get("stats") or {}).items())
+    stats = {k: v for k, v in (column.get("stats") or {}).items() if k != "rows"}
+    shown = {k: stats[k] for k in ("min", "median", "max") if k in stats} or dict(list(stats.items())[:4])
+    return ", ".join(f"{visible(k, 20)} {number(v, 3)}" for k, v in shown.items())
 
 
 def _spark(column: Mapping[str, Any]) -> Markup:
@@ -164,6 +168,12 @@ def _learning(story: Story) -> View | None:
     for check in story.checks:
         for name, value in check.get("values", {}).items():
             checks.setdefault(name, {}).setdefault(str(check.get("chosen", "raw")), []).append((check["step"], value))
+    for weights in checks.values():
+        if len(weights) > 1 and not set.intersection(*({step for step, _ in points} for points in weights.values())):
+            # Each check recorded only the better of raw and averaged weights: together they are one curve.
+            points = sorted((point for points in weights.values() for point in points), key=itemgetter(0))
+            weights.clear()
+            weights["select"] = points
     train = [(p["step"], p.get("loss")) for p in story.progress if "loss" in p]
     losses = [("train", train), *checks.pop("loss", {}).items()]
     plans = [("loss", losses, best)]

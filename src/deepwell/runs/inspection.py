@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deepwell import tasks
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Table
+from deepwell.data.fields.values import missing
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import describe
 from deepwell.runs.options import SchemaAsked
@@ -66,13 +64,6 @@ def _unusable(table: Table, schema: Schema) -> list[str]:
     shown = [f"{table.where(row)}: {why}" for row, why in sorted(encoded.problems.items())[:20]]
     more = len(encoded.problems) - len(shown)
     return [*shown, f"... and {more:,} more unusable rows"] if more > 0 else shown
-
-
-def missing(column: NDArray[Any]) -> NDArray[np.bool_]:
-    """(rows,): where a column has no value."""
-    if column.ndim == 1 and column.dtype == object:
-        return np.array([v is None for v in column], bool)
-    return np.isnan(column) if column.ndim == 1 and column.dtype.kind == "f" else np.zeros(len(column), bool)
 
 
 def _column(table: Table, field: Field) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
-from deepwell.core.config import Knob
+from deepwell.core.config import Knob, Option
 from deepwell.core.errors import ConfigError, nearest
 
 T = TypeVar("T")
@@ -53,10 +53,10 @@ class SchemaAsked(ReadAsked):
 class TrainOptions(SchemaAsked):
     """The options of one training."""
 
-    test: Annotated[str | None, Knob("file with the author's test rows")] = None
+    test: Annotated[Any, Knob("file with the author's test rows")] = None
     time: Annotated[Seconds | None, Knob("limit for the whole run, e.g. 60s, 5m, 1h")] = None
-    steps: Annotated[int | None, Knob("train exactly this many steps")] = None
-    epochs: Annotated[float | None, Knob("train exactly this many passes over the training part")] = None
+    steps: Annotated[int | None, Knob("train exactly this many steps", "steps", 1)] = None
+    epochs: Annotated[float | None, Knob("train exactly this many passes over the training part", "epochs", 1e-6, 1e9)] = None
     seed: Annotated[int, Knob("of all draws; the same seed, steps and plan give the same bits")] = 0
     size: Annotated[str | None, Knob("of the network: auto, tiny, small, base or large")] = None
     device: Annotated[str, Knob("cpu, cuda, mps or auto")] = "auto"
@@ -65,7 +65,7 @@ class TrainOptions(SchemaAsked):
     )
     positive: Annotated[str | None, Knob("class that counts as positive, for two classes")] = None
     metric: Annotated[str | None, Knob("primary metric, e.g. accuracy, auc, rmse")] = None
-    max_rejected: Annotated[float, Knob("largest share of rows that may be unusable")] = 0.01
+    max_rejected: Annotated[float, Knob("largest share of rows that may be unusable", "share", 0.0, 1.0)] = 0.01
     out: Annotated[str, Knob("directory of all runs")] = "runs"
     demo: Annotated[bool, Knob("train on the task's own synthetic data")] = False
 
@@ -75,44 +75,27 @@ def parse(kind: type[T], values: Mapping[str, Any]) -> T:
 
     Raises ConfigError: an unknown option (with the nearest), or what an option must be and what it got.
     """
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     parsed = {}
     for name, value in values.items():
         if name not in known:
             raise ConfigError(f"there is no option {name!r}{nearest(name, known)}")
-        parsed[name] = None if value is None else _convert(name, value, hints[name])
+        parsed[name] = None if value is None else _convert(name, value, *typing.get_args(hints[name]))
     return kind(**parsed)
 
 
-def _convert(name: str, value: Any, hint: Any) -> Any:
+def _convert(name: str, value: Any, hint: Any, knob: Knob) -> Any:
+    if hint is Any:
+        return value
     if hint == Names:
         return (value,) if isinstance(value, str) else tuple(str(v) for v in value)
     if hint == Pairs:
         return _pairs(name, value)
-    accepted = [t for t in (typing.get_args(hint) or (hint,)) if t is not type(None)]
-    try:
-        return _scalar(value, accepted[0])
-    except (ValueError, TypeError):
-        must = {
-            Seconds: "a duration such as 60s, 5m or 1h",
-            int: "a whole number",
-            float: "a number",
-            bool: "yes or no",
-        }
-        raise ConfigError(f"{name} must be {must.get(accepted[0], 'text')}; got {value!r}") from None
-
-
-def _scalar(value: Any, kind: type) -> Any:
-    if kind is Seconds:
-        return seconds(value)
-    if kind is bool:
-        return (
-            value if isinstance(value, bool) else {"yes": True, "true": True, "no": False, "false": False}[str(value)]
-        )
-    if kind is int and isinstance(value, float) and value != int(value):
-        raise ValueError(value)
-    return kind(value)
+    accepted = next(t for t in (typing.get_args(hint) or (hint,)) if t is not type(None))
+    if accepted is Seconds:
+        return seconds(name, value)
+    return Option(name, accepted, None, knob).parse(value)
 
 
 def _pairs(name: str, value: Any) -> dict[str, str]:
@@ -130,13 +113,11 @@ def _pairs(name: str, value: Any) -> dict[str, str]:
     return pairs
 
 
-def seconds(value: Any) -> float:
-    """A duration in seconds from a number or text: 90, "90s", "5m", "1.5h". Raises ValueError for anything else."""
+def seconds(name: str, value: Any) -> float:
+    """A duration in seconds from a number or text: 90, "90s", "5m", "1.5h". Raises ConfigError for anything else."""
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|sec|m|min|h)?\s*", str(value).lower())
-    if not match:
-        raise ValueError(value)
-    unit = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, None: 1}[match[2]]
-    result = float(match[1]) * unit
-    if not math.isfinite(result) or result <= 0:
-        raise ValueError(value)
+    unit = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, None: 1}
+    result = float(match[1]) * unit[match[2]] if match else 0.0
+    if not 0 < result < math.inf:
+        raise ConfigError(f"{name} must be a duration such as 60s, 5m or 1h; got {value!r}")
     return result

@@ -12,13 +12,14 @@ import numpy as np
 
 from deepwell import tasks
 from deepwell.core import config as knobs
-from deepwell.core.errors import ConfigError, DataError, nearest
+from deepwell.core.errors import ConfigError, DataError, closest, nearest
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import PARTS, Part, Rejected, Table
 from deepwell.core.task import Pipeline, Task
 from deepwell.data import sources
+from deepwell.data.fields.values import factorise, missing
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import Edits, recognise
 from deepwell.data.splits import Parts, split
@@ -68,8 +69,14 @@ def recognised(data: Any, asked: SchemaAsked, test: Any = None, tested: bool = T
     )
     table = sources.read(data, options)
     edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), _saved_schema(asked.schema), tested=tested)
-    table = _mapped(table, asked.map, recognise(table, edits)) if asked.map else table
-    return table, recognise(table, edits)
+    try:
+        if asked.map:
+            table = renamed(table, [t.name for t in recognise(table, edits).targets], asked.map)
+        return table, recognise(table, edits)
+    except DataError as error:
+        if error.where or not isinstance(data, str | Path):
+            raise
+        raise DataError(error.what, where=str(data), repair=error.repair) from None
 
 
 def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -> Prepared:
@@ -150,51 +157,44 @@ def _saved_schema(path: str | None) -> Schema | None:
     return Schema.from_json(strict_json.read(data, path))
 
 
-def _mapped(table: Table, maps: Mapping[str, str], schema: Schema) -> Table:
-    """The table with labels of the target renamed. Raises DataError for a label that does not occur."""
+def renamed(table: Table, targets: Sequence[str], maps: Mapping[str, str]) -> Table:
+    """The table with labels of its targets renamed, old -> new. Raises DataError for a label that does not occur."""
     columns = {}
     labels: set[str] = set()
-    for target in schema.targets:
-        column = table[target.name]
-        labels |= {str(v) for v in set(column.tolist())}
-        columns[target.name] = np.array([maps.get(str(v), v) if v is not None else None for v in column], dtype=object)
-    unknown = [old for old in maps if old not in labels]
-    if unknown:
-        raise DataError(f"--map names a label that does not occur: {unknown[0]!r}{nearest(unknown[0], labels)}")
+    for name in targets:
+        keys, index = factorise(table[name])
+        labels |= {k for k in keys if k is not None}
+        columns[name] = np.array([None if k is None else maps.get(k, k) for k in keys], dtype=object)[index]
+    for old in maps:
+        if old not in labels:
+            raise DataError(f"--map names a label that does not occur: {old!r}{nearest(old, labels)}")
     return table.with_columns(columns)
 
 
 def _without_missing_targets(table: Table, schema: Schema) -> tuple[Table, list[Rejected]]:
     """The rows that have every target, and the others as rejected."""
-    missing = np.zeros(len(table), bool)
+    absent = np.zeros(len(table), np.bool_)
     for target in schema.targets:
-        column = table[target.name]
-        if column.ndim == 1 and column.dtype == object:
-            missing |= np.array([v is None for v in column], bool)
-        elif column.dtype.kind == "f" and column.ndim == 1:
-            missing |= np.isnan(column)
-    rejected = [Rejected(table.where(int(r)), "the target is missing") for r in np.flatnonzero(missing)]
-    if not rejected:
+        absent |= missing(table[target.name])
+    if not absent.any():
         return table, []
-    kept = table.take(~missing)
+    rejected = [Rejected(table.where(int(r)), "the target is missing") for r in np.flatnonzero(absent)]
+    kept = table.take(~absent)
     return Table(kept.columns, kept.origin, table.rejected), rejected
 
 
 def _check_labels(parts: Parts, schema: Schema) -> None:
     """Raise DataError when another part has a label that training never saw, with the nearest and the repair."""
-    for target in schema.targets:
-        if target.kind != "category":
-            continue
-        known = {str(v) for v in parts.train.rows[target.name].tolist()}
+    for target in schema.of("target", "category"):
+        known = {k for k in factorise(parts.train.rows[target.name])[0] if k is not None}
         for part in (parts.select, parts.calibrate, parts.test):
-            for row, value in enumerate(part.rows[target.name].tolist()):
-                if str(value) not in known:
-                    close = nearest(str(value), known)
-                    guess = close.split("'")[1] if "did you mean" in close else "KNOWN LABEL"
+            keys, index = factorise(part.rows[target.name])
+            for code, label in enumerate(keys):
+                if label is not None and label not in known:
                     raise DataError(
-                        f"the label {value!r} of column {target.name!r} never occurs in training{close}",
-                        where=part.rows.where(row),
-                        repair=f"rename it: --map '{value} -> {guess}'",
+                        f"the label {label!r} of column {target.name!r} never occurs in training{nearest(label, known)}",
+                        where=part.rows.where(int(np.argmax(index == code))),
+                        repair=f"rename it: --map '{label} -> {closest(label, known) or 'KNOWN LABEL'}'",
                     )
 
 

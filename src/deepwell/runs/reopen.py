@@ -42,9 +42,11 @@ class Evaluation:
 
 def evaluate(path: Path, data: Any, maps: Mapping[str, str], task: str | type[Task] | None) -> Evaluation:
     """See verbs.evaluate."""
-    directory = find(path) if path.is_dir() and not (path / "manifest.json").exists() else None
-    predictor = load(directory.model if directory else path, task)
-    table = _mapped(predictor.read(data, targets=True), maps, [t.name for t in predictor.schema.targets])
+    model = sealed(path)
+    predictor = load(model, task)
+    table = predictor.read(data, targets=True)
+    if maps:
+        table = renamed(table, [t.name for t in predictor.schema.targets], maps)
     examples = predictor.task.examples(Part("test", table), predictor.pipeline)
     if not examples.count:
         first = next(iter(examples.problems.items()), None)
@@ -57,20 +59,8 @@ def evaluate(path: Path, data: Any, maps: Mapping[str, str], task: str | type[Ta
     metrics = predictor.task.metrics(predictor.pipeline)
     scores = [intervals.score(m, columns, examples.units, KEY) for m in metrics]
     rejected = [*table.rejected, *(Rejected(table.where(r), why) for r, why in sorted(examples.problems.items()))]
-    opened = _count_opening(directory, table, scores) if directory else 0
+    opened = 0 if model == path else _count_opening(find(path), table, scores)
     return Evaluation(scores, rejected, len(table) + len(table.rejected), opened)
-
-
-def _mapped(table: Table, maps: Mapping[str, str], targets: list[str]) -> Table:
-    columns = {}
-    for name in targets:
-        labels = {str(v) for v in table[name].tolist()}
-        unknown = [old for old in maps if old not in labels]
-        if unknown:
-            raise DataError(f"--map names a label that does not occur: {unknown[0]!r}{nearest(unknown[0], labels)}")
-        if maps:
-            columns[name] = np.array([maps.get(str(v), v) for v in table[name].tolist()], dtype=object)
-    return table.with_columns(columns)
 
 
 def _count_opening(directory: RunDirectory, table: Table, scores: list[Score]) -> int:

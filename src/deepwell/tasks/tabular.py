@@ -29,13 +29,18 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
     "tiny": (4, 32, 2), "small": (8, 64, 2), "base": (8, 128, 3), "large": (16, 256, 3),
 }  # fmt: skip
 """size -> members, width, depth."""
+FEW = 2_000
+"""Training rows below which `auto` takes small: a larger network only takes longer there."""
+LEAST_SECONDS: Mapping[str, float] = {"base": 1.5e-4, "small": 4e-5}
+"""Time per training row below which `auto` takes a size less; about three passes on two cores."""
 
 
 @dataclass(frozen=True)
 class TabularConfig(PredictionConfig):
     """The knobs of tables."""
 
-    learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 4e-3
+    epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 20.0
+    learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 2e-3
     encoder_rate: Annotated[float, Knob("step size of the encoders, as a factor", "", 0.01, 100.0, True)] = 5.0
 
 
@@ -79,12 +84,14 @@ class Tabular(Prediction):
         return Table({**columns, "flowers": np.where(flowers, "yes", "no").astype(object)})
 
     def shape(self, sizes: Sizes) -> TabularShape:
-        """The size asked for; for `auto` by the number of training rows."""
+        """The size asked for; for `auto` by the number of training rows, and smaller where the time would not do."""
         from deepwell.nn.networks.tabular import TabularShape
 
         size = self.config.size
         if size == "auto":
-            size = "small" if sizes.examples < 2_000 else "base"
+            time_per_row = float("inf") if sizes.seconds is None else sizes.seconds / max(1, sizes.examples)
+            size = "small" if sizes.examples < FEW or time_per_row < LEAST_SECONDS["base"] else "base"
+            size = "tiny" if time_per_row < LEAST_SECONDS["small"] else size
         return TabularShape(*SIZES[size])
 
     def network(self, sizes: Sizes) -> torch.nn.Module:

@@ -101,8 +101,22 @@ def create(root: str | Path, task: str) -> RunDirectory:
     except OSError as error:
         raise UsageError(
             f"no run directory can be made in {str(parent)!r}: {error.strerror}",
-            repair="choose another place with --runs DIRECTORY, or free this one",
+            repair="choose another place with --out DIRECTORY, or free this one",
         ) from None
+
+
+def sealed(path: str | Path) -> Path:
+    """The sealed model that a path names: that of a run directory, or a bundle itself (a file, or its unpacked directory).
+
+    Raises UsageError where there is nothing, and where a run has no model, with the nearest runs that do exist.
+    """
+    asked = Path(path)
+    if asked.is_file() or (asked / "manifest.json").is_file():
+        return asked
+    model = find(asked).model
+    if not model.exists():
+        raise UsageError(f"the run {str(asked)!r} has no model: it ended before one was sealed")
+    return model
 
 
 def _sync(directory: Path) -> None:

@@ -38,16 +38,31 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:,.0f}" if 1 <= abs(value) < 1e9 else f"{value:.{digits - 1}e}"
 
 
-def measured(value: Any, low: Any, high: Any, sign: Literal["", "+"] = "") -> tuple[str, str]:
-    """A value and its interval `low to high`, with as many decimals as the interval supports (two digits of its width).
+def decimals(low: Any, high: Any) -> int:
+    """Decimals that a value with this interval deserves: two digits of its half-width; 0 to 6; 4 where there is none."""
+    if not _finite(low) or not _finite(high) or high <= low:
+        return 4
+    return min(6, max(0, 1 - math.floor(math.log10((high - low) / 2))))
 
-    sign: "+" writes the sign of positive numbers too, as differences need it.
+
+def measured(
+    value: Any, low: Any, high: Any, sign: Literal["", "+"] = "", places: int | None = None
+) -> tuple[str, str]:
+    """A value and its interval `low to high`; the interval is a dash where there is none.
+
+    sign: "+" writes the sign of positive numbers too, as differences need it. places: decimals, default as `decimals`.
     """
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in (value, low, high)):
-        return number(value), f"{number(low)} to {number(high)}"
-    half = (high - low) / 2
-    places = 4 if half <= 0 else min(6, max(0, 1 - math.floor(math.log10(half))))
-    return f"{value:{sign},.{places}f}", f"{low:{sign},.{places}f} to {high:{sign},.{places}f}"
+    places = decimals(low, high) if places is None else places
+
+    def written(number_: Any) -> str:
+        text = f"{number_:{sign},.{places}f}" if _finite(number_) else number(number_)
+        return text.lstrip("+-") if text.strip("+-0.,") == "" else text  # no negative zero
+
+    return written(value), f"{written(low)} to {written(high)}" if _finite(low) or _finite(high) else "–"
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def measure(name: Any) -> str:
@@ -86,9 +101,10 @@ def plural(count: Any, noun: str) -> str:
 
 
 def setting(value: Any) -> str:
-    """A decided or configured value on one line: `lr = 0.001, threads = 2` for an object."""
+    """A decided or configured value on one line: `rate = 0.001, threads = 2` for an object; inner ones in brackets."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{visible(k, 40)} = {setting(v)}" for k, v in value.items())
+        pairs = ((k, f"({setting(v)})" if isinstance(v, Mapping) else setting(v)) for k, v in value.items())
+        return ", ".join(f"{visible(k, 40)} = {v}" for k, v in pairs)
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "none"}[value]
     if isinstance(value, int | float):

@@ -21,6 +21,7 @@ from deepwell.core.errors import ConfigError, nearest
 from deepwell.training.order import chosen_batch_size
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+AUTO = "auto"
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -67,20 +68,18 @@ def choose(
     "auto" counts as not given. examples: training examples, None when endless. batch_size: Recipe.batch_size, 0 = by rule.
     Raises ConfigError: an unknown field (with the nearest), a bad value, a device that this machine lacks.
     """
-    wishes = _checked({n: v for n, v in (user or {}).items() if not (n == "device" and v in ("auto", None))})
+    wishes = _checked({n: v for n, v in (user or {}).items() if not (n == "device" and v in (AUTO, None))})
     convolutional = bool(
         (hints or {}).get("convolutional", any(isinstance(m, CONVOLUTIONS) for m in network.modules()))
     )
-    chosen: dict[str, tuple[Any, str]] = {"device": _device()}
-    if "device" in wishes:
-        chosen["device"] = (_present(wishes["device"]), "asked for")
-    device = torch.device(chosen["device"][0]).type
+    chosen: dict[str, tuple[Any, str]] = {"device": device(wishes.get("device", AUTO))}
+    device_type = torch.device(chosen["device"][0]).type
     chosen["threads"] = _threads()
-    chosen["precision"] = _precision(device, convolutional)
+    chosen["precision"] = _precision(device_type, convolutional)
     chosen["channels_last"] = _layout(network, convolutional)
     chosen["batch_size"] = (batch_size, "the recipe's") if batch_size else chosen_batch_size(examples, convolutional)
     chosen["micro_batch"] = (0, "the whole batch fits")
-    chosen["fused"] = _fused(device)
+    chosen["fused"] = _fused(device_type)
     chosen |= {name: (value, "asked for") for name, value in wishes.items()}
     values = {name: value for name, (value, _) in chosen.items()}
     return Plan(**values, reasons={name: reason for name, (_, reason) in chosen.items()})
@@ -107,20 +106,18 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: known[name].parse(value) for name, value in values.items()}
 
 
-def _device() -> tuple[str, str]:
-    if torch.cuda.is_available():
-        return "cuda", "a CUDA device is present"
-    return "cpu", "no CUDA device is present"
-
-
-def _present(device: str) -> str:
-    """The device's name. Raises ConfigError when torch does not know it or cannot use it here."""
+def device(asked: str = AUTO) -> tuple[str, str]:
+    """The device to run on, and why. Raises ConfigError for one that torch does not know or cannot use here."""
+    if asked == AUTO:
+        if torch.cuda.is_available():
+            return "cuda", "a CUDA device is present"
+        return "cpu", "no CUDA device is present"
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=asked)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"the device {device!r} cannot be used: {reason}", repair="--device cpu works") from None
-    return device
+        raise ConfigError(f"the device {asked!r} cannot be used: {reason}", repair="--device cpu works") from None
+    return asked, "asked for"
 
 
 def _threads() -> tuple[int, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from deepwell.core.task import Task
 from deepwell.runtime.predictor import Predictor
 from deepwell.runtime.predictor import load as load_bundle
-from deepwell.tracking.directory import find
+from deepwell.tracking.directory import sealed
 
 
 def load(path: str | Path, task: str | type[Task] | None = None, device: str = "cpu") -> Predictor:
@@ -15,7 +15,4 @@ def load(path: str | Path, task: str | type[Task] | None = None, device: str = "
 
     task: the class, or the file, of a task that is not installed. Raises BundleError for a damaged or foreign file.
     """
-    path = Path(path)
-    return load_bundle(
-        find(path).model if path.is_dir() and not (path / "manifest.json").exists() else path, task, device
-    )
+    return load_bundle(sealed(path), task, device)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from deepwell.bundle.contents import Contents
 from deepwell.bundle.read import read
-from deepwell.tracking.directory import find
+from deepwell.tracking.directory import sealed
 
 
 def show(path: str | Path) -> Contents:
     """The contents of a `.well` file or run directory: task, schema, config, evidence, card. No network is built."""
-    path = Path(path)
-    return read(find(path).model if path.is_dir() and not (path / "manifest.json").exists() else path)
+    return read(sealed(path))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepwell.bundle.verify import verify as verify_bundle
-from deepwell.tracking.directory import find
+from deepwell.tracking.directory import sealed
 
 
 def verify(path: str | Path) -> list[tuple[str, str]]:
     """Every check that a bundle passed, with what was seen. Raises BundleError at the first that fails."""
-    path = Path(path)
-    return verify_bundle(find(path).model if path.is_dir() and not (path / "manifest.json").exists() else path)
+    return verify_bundle(sealed(path))

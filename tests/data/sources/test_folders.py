@@ -70,6 +70,10 @@ def test_a_link_to_a_class_folder_is_followed_and_loops_end(tmp_path):
     (tmp_path / "data" / "tulip" / "again").symlink_to(tmp_path / "data" / "tulip")
     found = read(tmp_path / "data")
     assert list(found["label"]) == ["rose", "tulip"]
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path / "a" / "b")
+    with pytest.raises(DataError, match="nothing in this folder that can be read"):
+        read(tmp_path / "a")
 
 
 def test_folders_that_wrap_the_data_are_unwrapped_but_a_single_class_is_not(tmp_path):

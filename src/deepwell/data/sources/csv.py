@@ -197,7 +197,7 @@ def _check(body: Body, dialect: Dialect, where: str) -> None:
     if not used and not unused:
         raise DataError(
             "there is a header and no row below it" if dialect.header else "there is no row",
-            where=where, repair="give the file that holds the data (--no-header if the first row is data)",
+            where=where, repair="give the file that holds the data (--header no if the first row is data)",
         )  # fmt: skip
     if unused > used:
         first = body.rejected[0]
@@ -218,7 +218,7 @@ def _named(body: Body, path: Path, options: ReadOptions) -> tuple[Body, list[str
         elif width != len(header):
             raise DataError(
                 f"the header names {len(header)} columns, but most rows have {width} cells",
-                where=str(path), repair="make the header fit the rows, or say --no-header if the first row is data",
+                where=str(path), repair="make the header fit the rows, or say --header no if the first row is data",
             )  # fmt: skip
         return body, columns.unique_names(header, str(path))
     told = names.given(options.names) if options.names is not None else names.beside(path)

@@ -84,14 +84,13 @@ def unwrap(folder: Path) -> Path:
 
     A single folder without folders inside is left: it may be the only class.
     """
-    found = folder
-    while found.is_dir():
+    found, seen = folder, set[Path]()
+    while found.is_dir() and found.resolve() not in seen:
+        seen.add(found.resolve())
         inside = [p for p in files.entries(found) if p.is_dir() or not files.note(p.name)]
         if len(inside) != 1 or not inside[0].is_dir() or not any(p.is_dir() for p in files.entries(inside[0])):
             return found
         found = inside[0]
-        if found.resolve() in folder.resolve().parents or found.resolve() == folder.resolve():
-            return folder
     return found
 
 

@@ -131,8 +131,9 @@ def _first_columns(path: Path) -> list[Sequence[str | None]]:
         return []
     if jsonlines.claims(path):
         lines = sample.rsplit(b"\n", 1)[0] if len(sample) >= HEAD else sample
-        rows = [v for _, v in jsonlines.lines(lines.decode("utf-8", "replace")) if isinstance(v, dict)]
-        return [[str(v) for v in column.tolist()] for column in jsonlines.by_key(rows, frozenset()).values()]
-    found = dialect.sniff(sample, ReadOptions()).rows[1:] or dialect.sniff(sample, ReadOptions()).rows
+        records = [v for _, v in jsonlines.lines(lines.decode("utf-8", "replace")) if isinstance(v, dict)]
+        return [[str(v) for v in column.tolist()] for column in jsonlines.by_key(records, frozenset()).values()]
+    rows = dialect.sniff(sample, ReadOptions()).rows
+    found = rows[1:] or rows
     width = max((len(row) for row in found), default=0)
     return [[row[i] for row in found if i < len(row)] for i in range(width)]

@@ -130,7 +130,7 @@ def _same_columns(name: str, first: Table, other: str, table: Table) -> None:
         return
     if len(lacking) == len([n for n in first.names if n != SPLIT]):
         what = f"none of its columns ({', '.join(more[:6])}) is in {name}"
-        repair = "does one of the files lack its header? say so with --header or --no-header, or give --names"
+        repair = "does one of the files lack its header? say so with --header yes or --header no, or give --names"
     elif lacking:
         what = f"there is no column {lacking[0]!r}, which {name} has"
         repair = "give both the same columns, or read only the one"

@@ -16,7 +16,7 @@ from deepwell.data.sources import files
 from deepwell.data.sources.columns import objects
 from deepwell.data.sources.options import ReadOptions
 
-READS = (
+READS = "pictures (.jpg .png .bmp .gif .tif .webp .pgm .ppm)"
     "pictures (.jpg .png .bmp .gif .tif .webp .pgm .ppm), in class folders, beside a table that names them, or alone"
 )
 SUFFIXES = frozenset(

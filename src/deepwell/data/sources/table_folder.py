@@ -13,7 +13,7 @@ from deepwell.core.table import Table
 from deepwell.data.sources import files, find, parts, pictures
 from deepwell.data.sources.options import ReadOptions
 
-READS = "a folder of such tables with the same columns"
+READS = "folders of tables with the same columns"
 SURE = 0.8
 LIKELY = 0.6
 
