@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_records import ALL, classification
 
-from deepwell.report import render
+from deepwell.reports import render
 from deepwell.tracking.record import plain
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"

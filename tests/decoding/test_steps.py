@@ -82,3 +82,27 @@ def test_a_row_draws_the_same_whoever_stands_beside_it(seed, n, vocabulary):
 def test_forbidden_tokens_are_never_drawn():
     logits = np.tile([0.0, -np.inf, 0.0], (500, 1))
     assert 1 not in sample(logits, Key(3))
+
+
+def test_torch_and_numpy_runners_give_the_same_tokens():
+    import torch
+
+    from deepwell.decoding.beam import beam_search
+    from deepwell.nn.runner import TorchRunner
+
+    class Counting(torch.nn.Module):
+        """The same rule as `counting`, with the cache as a tensor."""
+
+        calls = ("step",)
+
+        def step(self, arrays, state=None):
+            total = arrays["token"] + (0 if state is None else state["total"])
+            return {"logits": 5.0 * torch.nn.functional.one_hot(total % 6, 6).float()}, {"total": total}
+
+    arrays = {"token": np.array([1, 2, 5])}
+    runners = (TorchRunner(Counting()), counting())
+    ours, fake = (generate(r, "step", arrays, None, 5, greedy, stop=STOP) for r in runners)
+    assert (ours == fake).all()
+    wide, narrow = (beam_search(r, "step", arrays, None, 5, STOP, width=3) for r in runners)
+    assert (wide.tokens == narrow.tokens).all()
+    np.testing.assert_allclose(wide.scores, narrow.scores, atol=1e-5)

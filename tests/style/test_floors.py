@@ -11,10 +11,10 @@ import deepwell
 
 ROOT = Path(deepwell.__file__).parent
 FLOORS = (
-    "core store data decoding metrics bundle nn losses training evaluation explain export tracking report families tasks "
+    "core store data decoding metrics bundle nn losses training evaluation explain export tracking reports families tasks "
     "runtime runs tune conformance estimator keras serve verbs cli"
 ).split()
-LIGHT = "core store data decoding metrics bundle report families tasks runtime serve verbs cli".split()
+LIGHT = "core store data decoding metrics bundle reports families tasks runtime serve verbs cli".split()
 HEAVY = ("torch", "polars", "sklearn", "matplotlib", "pandas", "scipy")
 
 

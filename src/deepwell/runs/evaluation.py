@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import Runner
 from deepwell.core.scores import Columns
@@ -16,7 +18,7 @@ from deepwell.evaluation.calibration import expected_calibration_error
 from deepwell.evaluation.measure import measure
 from deepwell.evaluation.verdict import verdict
 from deepwell.runs.prepare import Prepared
-from deepwell.runtime.answers import Answers
+from deepwell.runtime.answers import ROW, Answers
 from deepwell.runtime.predictor import Predictor
 from deepwell.tracking.record import Record
 
@@ -25,12 +27,16 @@ BASELINE_SHARE = 0.3
 """Of the time that is left: when the baselines so far took more, the remaining classical ones are left out, and it is said."""
 
 
-def fit_baselines(prepared: Prepared, key: Key, record: Record, seconds: float | None) -> Fitted:
-    """Every baseline, fitted on the training examples, with the seconds it took."""
+def fit_baselines(
+    prepared: Prepared, key: Key, record: Record, stop: Callable[[], bool], seconds: float | None
+) -> Fitted:
+    """Every baseline, fitted on the training examples, with the seconds it took; none after a request to stop."""
     examples = prepared.examples["train"]
     began = time.perf_counter()
     fitted = []
     for baseline in prepared.task.baselines():
+        if stop():
+            break
         spent = time.perf_counter() - began
         if seconds is not None and baseline.kind != "trivial" and spent > BASELINE_SHARE * seconds:
             record.decide(
@@ -100,8 +106,10 @@ def _answers(prepared: Prepared, predictor: Predictor) -> Answers:
         return predictor.predict()
     rows = prepared.parts.test.rows
     answers = predictor.answer(prepared.examples["test"], len(rows))
-    truth = {f"{t.name}.truth": rows[t.name] for t in prepared.task.schema.targets if t.name in rows}
-    if truth and len(answers) == len(rows):
-        where = np.array([rows.where(i) for i in range(len(rows))], dtype=object)
-        answers = Answers(answers.table.with_columns({**truth, "row": where}), answers.schema)
-    return answers
+    targets = [t for t in prepared.task.schema.targets if t.name in rows]
+    if not targets or len(answers) != len(rows):
+        return answers
+    beside = {f"{t.name}.truth": rows[t.name] for t in targets}
+    beside[ROW] = np.array([rows.where(i) for i in range(len(rows))], dtype=object)
+    fields = [*(replace(t, name=f"{t.name}.truth") for t in targets), Field(ROW, "text")]
+    return Answers(answers.table.with_columns(beside), Schema((*answers.schema.fields, *fields)))

@@ -56,7 +56,9 @@ class TrainOptions(SchemaAsked):
     test: Annotated[Any, Knob("file with the author's test rows")] = None
     time: Annotated[Seconds | None, Knob("limit for the whole run, e.g. 60s, 5m, 1h")] = None
     steps: Annotated[int | None, Knob("train exactly this many steps", "steps", 1)] = None
-    epochs: Annotated[float | None, Knob("train exactly this many passes over the training part", "epochs", 1e-6, 1e9)] = None
+    epochs: Annotated[
+        float | None, Knob("train exactly this many passes over the training part", "epochs", 1e-6, 1e9)
+    ] = None
     seed: Annotated[int, Knob("of all draws; the same seed, steps and plan give the same bits")] = 0
     size: Annotated[str | None, Knob("of the network: auto, tiny, small, base or large")] = None
     device: Annotated[str, Knob("cpu, cuda, mps or auto")] = "auto"

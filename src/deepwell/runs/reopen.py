@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from deepwell.core.errors import DataError, nearest
 from deepwell.core.scores import Score
-from deepwell.core.table import Part, Rejected, Table
+from deepwell.core.table import Rejected, Table
 from deepwell.core.task import Task
-from deepwell.evaluation import intervals
-from deepwell.evaluation.measure import measure
 from deepwell.runs.fingerprint import fingerprint
-from deepwell.runtime.predictor import KEY, load
+from deepwell.runs.prepare import renamed
+from deepwell.runtime.predictor import load
 from deepwell.tracking import record
-from deepwell.tracking.directory import RunDirectory, find
+from deepwell.tracking.directory import RunDirectory, sealed
 from deepwell.tracking.record import Record
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a model on labelled data. opened: how often the run's test part has been opened by now; 0: other data."""
+    """Scores of a model on labelled data.
+
+    rejected: the rows that could not be used. rows: all that were read. opened: how often the run's test part has been
+    opened by now; 0: other data. trained_on: whether the data also hold rows that training saw.
+    """
 
     scores: list[Score]
     rejected: list[Rejected]
     rows: int
-    opened: int
+    opened: int = 0
+    trained_on: bool = False
 
     def __repr__(self) -> str:
         lines = [str(score) for score in self.scores]
         if self.rejected:
-            lines.append(f"{len(self.rejected):,} of {self.rows:,} rows could not be used")
+            first = self.rejected[0]
+            lines.append(
+                f"{len(self.rejected):,} of {self.rows:,} rows could not be used; {first.where}: {first.reason}"
+            )
         if self.opened:
             lines.append(f"this data holds the run's test rows: they have now been opened {self.opened} times")
+        if self.trained_on:
+            lines.append("it also holds rows that the model was trained on: these scores are too good")
         return "\n".join(lines)
 
 
@@ -47,30 +53,21 @@ def evaluate(path: Path, data: Any, maps: Mapping[str, str], task: str | type[Ta
     table = predictor.read(data, targets=True)
     if maps:
         table = renamed(table, [t.name for t in predictor.schema.targets], maps)
-    examples = predictor.task.examples(Part("test", table), predictor.pipeline)
-    if not examples.count:
-        first = next(iter(examples.problems.items()), None)
-        raise DataError(
-            f"no row can be used: {first[1]}" if first else "there are no rows",
-            where=table.where(first[0]) if first else "",
-            repair="labels can be renamed with --map 'OLD -> NEW'" if first else "",
-        )
-    columns = measure(predictor.task, predictor.runner, examples, predictor.pipeline)
-    metrics = predictor.task.metrics(predictor.pipeline)
-    scores = [intervals.score(m, columns, examples.units, KEY) for m in metrics]
-    rejected = [*table.rejected, *(Rejected(table.where(r), why) for r, why in sorted(examples.problems.items()))]
-    opened = 0 if model == path else _count_opening(find(path), table, scores)
-    return Evaluation(scores, rejected, len(table) + len(table.rejected), opened)
+    scores, rejected = predictor.measured(table)
+    found = Evaluation(scores, rejected, len(table) + len(table.rejected))
+    directory = RunDirectory(model.parent)
+    return _counted(directory, table, found) if directory.record.is_file() else found
 
 
-def _count_opening(directory: RunDirectory, table: Table, scores: list[Score]) -> int:
-    """Raise the counter in the record when the data are files that the run was made from."""
+def _counted(directory: RunDirectory, table: Table, found: Evaluation) -> Evaluation:
+    """The counter in the record is raised when the data are files that the run was made from."""
     events = record.read(directory.record)
     known = {f["sha256"] for e in events if e["event"] == "run" for f in e["data"]["files"]}
     if not known & {f["sha256"] for f in fingerprint(table)["files"]}:
-        return 0
+        return found
     opened = 1 + max((e["opened"] for e in events if e["event"] == "scores"), default=0)
-    Record(directory.record).emit(
-        {"event": "scores", "part": "test, again", "scores": [s.to_json() for s in scores], "opened": opened}
-    )
-    return opened
+    tested = next((e["counts"]["test"] for e in events if e["event"] == "parts"), 0)
+    scores = [s.to_json() for s in found.scores]
+    with Record(directory.record) as writing:
+        writing.emit({"event": "scores", "part": "test, again", "scores": scores, "opened": opened})
+    return replace(found, opened=opened, trained_on=found.rows - len(found.rejected) > tested)

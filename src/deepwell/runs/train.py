@@ -6,9 +6,11 @@ budget is set. And what is evaluated is a Predictor made from the very contents 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,12 +19,12 @@ import numpy as np
 from deepwell.bundle.contents import Contents
 from deepwell.bundle.write import seal
 from deepwell.core import config as knobs
-from deepwell.core.errors import Interrupted
+from deepwell.core.errors import Interrupted, RunError
 from deepwell.core.keys import Key
 from deepwell.core.runner import Sink
 from deepwell.core.table import PARTS
 from deepwell.data.recognition import describe
-from deepwell.report import render
+from deepwell.reports import render
 from deepwell.runs import evaluation, fitting, machine
 from deepwell.runs.card import card
 from deepwell.runs.fingerprint import fingerprint
@@ -35,6 +37,7 @@ from deepwell.store.files import sha256, write_file
 from deepwell.tracking import record
 from deepwell.tracking.directory import RunDirectory, create
 from deepwell.tracking.record import Record
+from deepwell.training import plan
 
 CLOSING_SECONDS = 6.0
 """Kept of a time limit for evaluation, sealing and the report; measured on two cores, 3 to 5 s for 10,000 test rows."""
@@ -58,6 +61,12 @@ class _Stage:
     def phase(self, name: str, since: float) -> None:
         self.record.emit({"event": "phase", "name": name, "wall": {"seconds": time.perf_counter() - since}})
 
+    def end(self, status: str, **facts: str) -> None:
+        """The last event, as far as the disk takes it: a full disk is what ends some runs."""
+        wall = {"seconds": time.perf_counter() - self.started, "peak_bytes": machine.peak_bytes()}
+        with suppress(RunError):
+            self.record.emit({"event": "end", "status": status, **facts, "wall": wall})
+
     def seconds_left(self) -> float | None:
         """What a time limit leaves for training, with the closing phases kept back; None without a limit."""
         if self.options.time is None:
@@ -73,24 +82,38 @@ def train(data: Any, options: TrainOptions, sinks: Sequence[Sink] = (), command:
     saved, when it was asked to stop.
     """
     started = time.perf_counter()
+    plan.device(options.device)
     prepared = prepare(data, options)
     directory = create(options.out, prepared.name)
-    with stopping() as stop:
-        stage = _Stage(prepared, options, directory, Record(directory.record, sinks), started, stop)
-        _open(stage, command)
-        fitted = evaluation.fit_baselines(prepared, stage.key, stage.record, stage.seconds_left())
-        since = time.perf_counter()
-        predictor = fitting.fit(prepared, options, stage.record, stop, stage.seconds_left())
-        stage.phase("train", since)
-        since = time.perf_counter()
-        answers = evaluation.evaluate(prepared, predictor, fitted, stage.key, stage.record)
-        write_file(directory.answers, answers.csv().encode())
-        stage.phase("evaluate", since)
-        _close(stage, predictor.contents)
-    run = Run(directory, type(prepared.task))
+    with stopping() as stop, Record(directory.record, sinks) as writing:
+        stage = _Stage(prepared, options, directory, writing, started, stop)
+        try:
+            _run(stage, command)
+        except RunError as error:
+            stage.end("failed", reason=str(error))
+            raise
+    if not directory.model.exists():
+        shutil.rmtree(directory.path)
+        raise Interrupted("stopped on request before the network was trained; nothing was kept")
     if stop.requested:
         raise Interrupted(f"stopped on request; the best model so far is sealed in {directory.model}")
-    return run
+    return Run(directory, type(prepared.task))
+
+
+def _run(stage: _Stage, command: Sequence[str]) -> None:
+    """All phases after the data are prepared; nothing is sealed when the stop comes before the first step of training."""
+    _open(stage, command)
+    fitted = evaluation.fit_baselines(stage.prepared, stage.key, stage.record, stage.stop, stage.seconds_left())
+    if stage.stop.requested:
+        return
+    since = time.perf_counter()
+    predictor = fitting.fit(stage.prepared, stage.options, stage.record, stage.stop, stage.seconds_left())
+    stage.phase("train", since)
+    since = time.perf_counter()
+    answers = evaluation.evaluate(stage.prepared, predictor, fitted, stage.key, stage.record)
+    write_file(stage.directory.answers, answers.csv().encode())
+    stage.phase("evaluate", since)
+    _close(stage, predictor.contents)
 
 
 def _open(stage: _Stage, command: Sequence[str]) -> None:
@@ -152,10 +175,7 @@ def _close(stage: _Stage, contents: Contents) -> None:
         {"event": "bundle", "path": str(directory.model), "bytes": size, "sha256": sha256(directory.model)}
     )
     stage.phase("seal", since)
-    since = time.perf_counter()
-    status = "interrupted" if stage.stop.requested else "done"
-    wall = {"seconds": since - stage.started, "peak_bytes": machine.peak_bytes()}
-    stage.record.emit({"event": "end", "status": status, "report": str(directory.report), "wall": wall})
+    stage.end("interrupted" if stage.stop.requested else "done", report=str(directory.report))
     write_file(directory.report, render(record.read(directory.record)).encode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import csv
 import html
 import io
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.fields import Schema
-from deepwell.core.table import Column, Table
+from deepwell.core.fields import Field, Schema
+from deepwell.core.table import Column, Origin, Table
 
 PROBLEM = "problem"
+ROW = "row"
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,40 @@ def align(answers: Table, rows: NDArray[np.int64], problems: Mapping[int, str], 
     for row, reason in problems.items():
         reasons[row] = reason
     return Table({**columns, PROBLEM: reasons})
+
+
+def in_place(answers: Answers, asked: Table) -> Answers:
+    """The answers to the rows of a table with an empty line, and the reason, where a row could not even be read.
+
+    Where the rows are whole files (pictures), a column `row` names them.
+    """
+    origin = asked.origin
+    if origin is None or len(answers) != len(asked):
+        return answers
+    places = np.array([_place(r.where, origin) for r in asked.rejected], np.int64)
+    order = np.argsort(places, kind="stable")
+    unread = places[order] + np.arange(len(order))
+    count = len(asked) + len(unread)
+    read = np.delete(np.arange(count), unread)
+    given = dict(answers.table.columns)
+    problems = {int(line): why for line, why in zip(read, given.pop(PROBLEM), strict=True) if why}
+    problems |= {int(line): asked.rejected[i].reason for line, i in zip(unread, order, strict=True)}
+    table, schema = align(Table(given), read, problems, count), answers.schema
+    if not origin.line.any():
+        where = np.empty(count, object)
+        where[read] = [asked.where(i) for i in range(len(asked))]
+        where[unread] = [asked.rejected[i].where for i in order]
+        table, schema = table.with_columns({ROW: where}), Schema((*schema.fields, Field(ROW, "text")))
+    return Answers(table, schema)
+
+
+def _place(where: str, origin: Origin) -> int:
+    """How many rows stand before the place that `where` names, as Origin.where writes it: FILE, or FILE, line N."""
+    file, _, line = where.rpartition(", ")
+    number = line.rpartition(" ")[2]
+    if not file or not number.isdecimal():
+        file, number = where, "0"
+    if file in origin.files:
+        index = origin.files.index(file)
+        return int(((origin.file < index) | ((origin.file == index) & (origin.line < int(number)))).sum())
+    return int((origin.file < bisect.bisect_left(origin.files, file)).sum())

@@ -24,12 +24,12 @@ from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import CalibratedRunner, Emit, Runner
 from deepwell.core.scores import Score
-from deepwell.core.table import Part, Table
+from deepwell.core.table import Part, Rejected, Table
 from deepwell.core.task import Pipeline, Sizes, Task
 from deepwell.data import sources
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import compare
-from deepwell.runtime.answers import PROBLEM, Answers, align, concatenate
+from deepwell.runtime.answers import PROBLEM, Answers, align, concatenate, in_place
 
 if TYPE_CHECKING:
     import torch
@@ -51,16 +51,13 @@ class Predictor:
 
     def __init__(self, contents: Contents, task: type[Task] | None = None, device: str = "cpu") -> None:
         from deepwell.nn.runner import TorchRunner
+        from deepwell.training import plan
 
+        device, _ = plan.device(device)
         self.contents = contents
         task_class = task or _installed(contents.task)
+        _same_task(contents, task_class)
         self.task = task_class(contents.schema, knobs.make(task_class.Config, contents.config))
-        if contents.task_version != task_class.version:
-            raise BundleError(
-                f"the bundle is of version {contents.task_version} of the task {contents.task!r}, installed is version "
-                f"{task_class.version}",
-                repair="install the version of deepwell that made it (`deepwell show` names it)",
-            )
         unfitted = self.task.pipeline(None) or FieldPipeline(contents.schema)
         self.pipeline: Pipeline = unfitted.restore(contents.pipeline)
         self.network = _network(self.task, contents).to(device)
@@ -85,7 +82,8 @@ class Predictor:
         if data is None:
             raise DataError(f"the task {self.contents.task!r} answers rows: name a file with them")
         asked = self.read(data)
-        return self.answer(self.task.examples(Part("predict", asked), self.pipeline), len(asked), request, emit)
+        examples = self.task.examples(Part("predict", asked), self.pipeline)
+        return in_place(self.answer(examples, len(asked), request, emit), asked)
 
     def answer(self, examples: Examples, count: int, request: Any = None, emit: Emit | None = None) -> Answers:
         """Answers for examples made of `count` rows, one line per row (per example where examples are not made of rows)."""
@@ -130,33 +128,55 @@ class Predictor:
         return self.pipeline.classes(self._category("classes").name)
 
     def score(self, data: Any) -> list[Score]:
-        """The task's metrics on labelled rows, each with a 95% interval. Raises DataError for rows without targets."""
+        """The task's metrics on labelled rows, each with a 95% interval. Raises DataError where no row can be used."""
+        return self.measured(self.read(data, targets=True))[0]
+
+    def measured(self, table: Table) -> tuple[list[Score], list[Rejected]]:
+        """The task's metrics on the rows of a table, and the rows that could not be used.
+
+        Raises DataError where no row can be used.
+        """
         from deepwell.evaluation import intervals, measure
 
-        examples = self.task.examples(Part("test", self.read(data, targets=True)), self.pipeline)
+        examples = self.task.examples(Part("test", table), self.pipeline)
+        rejected = [Rejected(table.where(row), why) for row, why in sorted(examples.problems.items())]
+        if not examples.count:
+            raise DataError(
+                f"no row can be used: {rejected[0].reason}" if rejected else "there are no rows",
+                where=rejected[0].where if rejected else "",
+                repair="labels can be renamed with --map 'OLD -> NEW'" if rejected else "",
+            )
         columns = measure.measure(self.task, self.runner, examples, self.pipeline)
-        return [intervals.score(m, columns, examples.units, KEY) for m in self.task.metrics(self.pipeline)]
+        scores = [intervals.score(m, columns, examples.units, KEY) for m in self.task.metrics(self.pipeline)]
+        return scores, [*table.rejected, *rejected]
 
-    def read(self, data: Any, *, targets: bool = False, options: sources.ReadOptions | None = None) -> Table:
-        """Raw values as a Table with the model's columns; a table without header takes them in order.
+    def read(self, data: Any, *, targets: bool = False) -> Table:
+        """Raw values as a Table with the model's columns; a file without header gives them in order.
 
-        Raises DataError naming the missing columns, with the nearest present ones.
+        targets: whether the target columns are needed too. Raises DataError naming the missing columns, with the nearest
+        present ones.
         """
-        options = options or sources.ReadOptions()
-        table = data if isinstance(data, Table) else sources.read(data, options)
-        names = [f.name for f in self.schema.fields if f.role not in ("ignore", "split", "id")]
-        if not set(table.names) & set(names) and isinstance(data, (str, Path)):
-            table = sources.read(data, sources.ReadOptions(header=False, missing=options.missing))
-        inputs = [f.name for f in self.schema.fields if f.role not in ("target", "split")]
-        every = [f.name for f in self.schema.fields if f.role != "split"]
-        if not set(table.names) & set(names):
-            for order in (every, inputs):
-                if len(order) == len(table.names):
-                    renamed = dict(zip(order, table.columns.values(), strict=True))
-                    table = Table(renamed, table.origin, table.rejected)
-                    break
+        table = data if isinstance(data, Table) else sources.read(data)
+        if isinstance(data, str | Path):
+            table = self._named(table, data)
         compare(self.schema, table, targets=targets)
         return table
+
+    def _named(self, table: Table, path: str | Path) -> Table:
+        """The table of a file; with the model's names, in order, where the file has none of its own.
+
+        Without names are a table whose columns are only numbered, and one whose first row is no header after all: it
+        has none of the names.
+        """
+        fields = [f for f in self.schema.fields if f.role != "split"]
+        every, inputs = [f.name for f in fields], [f.name for f in fields if f.role != "target"]
+        numbered = [f"column_{i + 1}" for i in range(len(table.names))]
+        if not set(table.names) & set(every):
+            table = sources.read(path, sources.ReadOptions(header=False))
+        elif table.names != numbered:
+            return table
+        order = next((names for names in (every, inputs) if len(names) == len(table.names)), table.names)
+        return Table(dict(zip(order, table.columns.values(), strict=True)), table.origin, table.rejected)
 
     def _category(self, what: str) -> Field:
         targets = self.schema.targets
@@ -172,6 +192,18 @@ def load(path: str | Path, task: str | type[Task] | None = None, device: str = "
     """
     task_class = tasks.find(task) if isinstance(task, str) else task
     return Predictor(read(Path(path)), task_class, device)
+
+
+def _same_task(contents: Contents, task: type[Task]) -> None:
+    """Raise BundleError where a bundle is of another task, or of another version of it, than the one at hand."""
+    if contents.task != task.name():
+        raise BundleError(f"the bundle is of the task {contents.task!r}, not of {task.name()!r}")
+    if contents.task_version != task.version:
+        raise BundleError(
+            f"the bundle is of version {contents.task_version} of the task {contents.task!r}, installed is version "
+            f"{task.version}",
+            repair="install the version of deepwell that made it (`deepwell show` names it)",
+        )
 
 
 def _installed(name: str) -> type[Task]:

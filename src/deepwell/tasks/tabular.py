@@ -41,7 +41,7 @@ class TabularConfig(PredictionConfig):
 
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 20.0
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 2e-3
-    encoder_rate: Annotated[float, Knob("step size of the encoders, as a factor", "", 0.01, 100.0, True)] = 5.0
+    encoder_rate: Annotated[float, Knob("step size of the encoders, as a factor", "", 0.01, 100.0, True)] = 4.0
 
 
 class Tabular(Prediction):

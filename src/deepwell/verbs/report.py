@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepwell.report import render
+from deepwell.reports import render
 from deepwell.store.files import write_file
 from deepwell.tracking import record
 from deepwell.tracking.directory import find

@@ -127,8 +127,19 @@ def stem(path: Path) -> str:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Visible files and folders directly in a folder, sorted by name. Raises DataError if it cannot be listed."""
+    """Visible files and folders directly in a folder, sorted by name; links back to a folder around them are left out.
+
+    Raises DataError if it cannot be listed.
+    """
     try:
-        return sorted((p for p in folder.iterdir() if not hidden(p.name)), key=lambda p: p.name)
+        return sorted((p for p in folder.iterdir() if not hidden(p.name) and not _loops(p)), key=lambda p: p.name)
     except OSError as error:
         raise unreadable(folder, error) from None
+
+
+def _loops(path: Path) -> bool:
+    """Whether a path is a link to a folder that it lies in: followed, it would give every picture a second label."""
+    if not (path.is_symlink() and path.is_dir()):
+        return False
+    parent = path.parent.resolve()
+    return path.resolve() in (parent, *parent.parents)

@@ -32,7 +32,11 @@ def read(path: Path, options: ReadOptions) -> Table:
             )
     try:
         frame = pl.read_parquet(path, hive_partitioning=False, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+    ) as error:  # polars panics on damaged pages
         raise DataError(
             f"the Parquet file is damaged ({str(error).splitlines()[0]})", where=str(path), repair="write it again"
         ) from None

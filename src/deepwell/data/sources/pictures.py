@@ -17,8 +17,6 @@ from deepwell.data.sources.columns import objects
 from deepwell.data.sources.options import ReadOptions
 
 READS = "pictures (.jpg .png .bmp .gif .tif .webp .pgm .ppm)"
-    "pictures (.jpg .png .bmp .gif .tif .webp .pgm .ppm), in class folders, beside a table that names them, or alone"
-)
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .tif .tiff .webp .pgm .ppm .pbm .pnm".split()
 )  # fmt: skip

@@ -16,7 +16,7 @@ from fake_records import ALL, classification, images, regression
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepwell.report import render
+from deepwell.reports import render
 from deepwell.tracking.record import plain
 
 VOID = set("area base br col embed hr img input link meta source track wbr".split())
@@ -226,7 +226,7 @@ def test_only_real_pictures_are_shown() -> None:
 
 
 def test_a_resumed_run_draws_each_step_once() -> None:
-    from deepwell.report.story import tell
+    from deepwell.reports.story import tell
 
     steps = [10, 20, 30, 20, 30, 40]
     story = tell([{"event": "progress", "step": s, "loss": i} for i, s in enumerate(steps)])
@@ -255,7 +255,7 @@ def test_scores_of_a_part_without_baselines_are_drawn_and_undefined_ones_are_das
 
 
 def test_importing_the_report_loads_nothing_heavy() -> None:
-    code = "import deepwell.report, sys; print(sorted({'torch', 'matplotlib', 'polars', 'rich', 'jinja2'} & set(sys.modules)))"
+    code = "import deepwell.reports, sys; print(sorted({'torch', 'matplotlib', 'polars', 'rich', 'jinja2'} & set(sys.modules)))"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from deepwell.report import plots
-from deepwell.report.story import Event, Story, wall
-from deepwell.report.svg import ACCENT, MUTED, SECOND, bars
+from deepwell.reports import plots
+from deepwell.reports.story import Event, Story, wall
+from deepwell.reports.svg import ACCENT, MUTED, SECOND, bars
 from deepwell.tracking.text import decimals, duration, measure, measured, number, plural, setting, size, visible
 
 View = dict[str, Any]

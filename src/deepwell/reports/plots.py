@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from deepwell.report.svg import ACCENT, GRID, GROUND, INK, MUTED, SECOND, WIDTH, canvas, drawing, inline
+from deepwell.reports.svg import ACCENT, GRID, GROUND, INK, MUTED, SECOND, WIDTH, canvas, drawing, inline
 from deepwell.tracking.text import measured, number, visible
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deepwell.report.sections import cards, sections
-from deepwell.report.story import Story, tell
+from deepwell.reports.sections import cards, sections
+from deepwell.reports.story import Story, tell
 from deepwell.tracking.text import duration, number, plural, visible
 
 __all__ = ["render"]
