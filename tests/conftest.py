@@ -3,7 +3,7 @@
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def write_csv(path: Path, columns: Mapping[str, Sequence[Any]], header: bool = T
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of one finished run on 300 rows of `columns_of`, its data beside it as data.csv. Read only."""
     from deepwell.cli.main import main
 
@@ -72,7 +72,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     data = write_csv(root / "data.csv", columns_of(300))
     arguments = ["train", str(data), "--target", "label", "--out", str(root / "runs"), "--quiet", *QUICK]
     assert main(arguments) == 0
-    yield root / "runs" / "tabular" / "001"
+    return root / "runs" / "tabular" / "001"
 
 
 @pytest.fixture

@@ -191,7 +191,11 @@ def test_tiny_probabilities_have_a_finite_log_loss():
 
 
 def test_the_chosen_metric_is_primary():
-    for knobs, first in [({}, "accuracy"), ({"metric": "area_under_curve"}, "area_under_curve")]:
+    for knobs, first in [
+        ({}, "accuracy"),
+        ({"metric": "log_loss"}, "log_loss"),
+        ({"metric": "auc"}, "area_under_curve"),
+    ]:
         task, pipeline = task_of("colour", **knobs)
         assert task.metrics(pipeline)[0].name == first
     task, pipeline = task_of("colour", "price", metric="mae")
@@ -213,7 +217,7 @@ def test_the_positive_class_is_the_last_unless_named():
     ("knobs", "said"),
     [
         ({"positive": "reed"}, "no class 'reed'; did you mean 'red'"),
-        ({"metric": "rmse"}, "rmse does not suit these targets"),
+        ({"metric": "rmse"}, "the metric rmse does not suit these targets"),
     ],
 )
 def test_a_metric_or_class_that_is_not_there_is_refused_before_training(knobs, said):

@@ -114,8 +114,16 @@ def test_there_is_no_utils() -> None:
         assert not re.search(r"(utils?|common|helpers?|misc)$", path.parent.name), path
 
 
-def test_tests_keep_up_with_the_code() -> None:
-    def lines(paths: list[Path]) -> int:
-        return sum(p.read_text().count("\n") for p in paths)
+def code_lines(path: Path) -> int:
+    """Lines that are neither blank, comment nor docstring."""
+    text = path.read_text()
+    docs: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            docs |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(text.splitlines(), 1)
+    return sum(1 for i, line in lines if line.strip() and not line.strip().startswith("#") and i not in docs)
 
-    assert lines(sorted(TESTS.rglob("*.py"))) >= 0.8 * lines(FILES)
+
+def test_tests_keep_up_with_the_code() -> None:
+    assert sum(map(code_lines, TESTS.rglob("*.py"))) >= 0.8 * sum(map(code_lines, FILES))

@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has left (`| head`): nothing more to say, and nowhere to say it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except DeepwellError as error:
+    except (DeepwellError, OSError, MemoryError) as error:
         return _explain(error, asked)
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted before training began; nothing was written\n")
@@ -38,6 +38,7 @@ def _explain(error: Exception, asked: argparse.Namespace) -> int:
         raise error
     from deepwell.tracking.text import visible
 
-    text = "\n".join(visible(line, 2000) for line in str(error).split("\n"))
+    said = str(error) or "there is not enough memory"
+    text = "\n".join(visible(line, 2000) for line in said.split("\n"))
     sys.stderr.write(f"error: {text}\n")
     return error.exit_code if isinstance(error, DeepwellError) else 1

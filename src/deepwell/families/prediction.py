@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 CATEGORY_METRICS = ("accuracy", "area_under_curve", "balanced_accuracy", "f1", "log_loss")
 NUMBER_METRICS = ("rmse", "mae", "r_squared")
+ALIASES: Mapping[str, str] = {"auc": "area_under_curve"}
 RARE_CLASS_METRICS = ("balanced_accuracy", "f1")
 MOST_SHOWN = 20
 """Classes whose probabilities stand in the answers, each in a column."""
@@ -66,7 +67,7 @@ class PredictionConfig(Recipe):
     error: Annotated[str, Knob("loss of a number: squared finds means, absolute finds medians and is robust",
                                choices=("squared", "absolute"))] = "squared"  # fmt: skip
     metric: Annotated[str, Knob("primary metric; empty: accuracy, or rmse for a number",
-                                choices=("", *CATEGORY_METRICS, *NUMBER_METRICS))] = ""  # fmt: skip
+                                choices=("", *CATEGORY_METRICS, *NUMBER_METRICS, *ALIASES))] = ""  # fmt: skip
     positive: Annotated[
         str, Knob("class that counts as positive in f1 and area_under_curve; empty: of two the last")
     ] = ""
@@ -199,15 +200,16 @@ class Prediction(Task):
 
         Raises ConfigError when `metric` or `positive` do not suit the targets.
         """
+        wanted = ALIASES.get(self.knobs.metric, self.knobs.metric)
         found: list[Metric] = []
         primary: list[Metric] = []
         for target in self.schema.targets:
             for name, metric in self._metrics(target, pipeline).items():
                 shown = replace(metric, name=f"{target.name}: {name}") if len(self.schema.targets) > 1 else metric
-                (primary if name == self.knobs.metric else found).append(shown)
-        if self.knobs.metric and not primary:
+                (primary if name == wanted else found).append(shown)
+        if wanted and not primary:
             known = CATEGORY_METRICS if not self.schema.of("target", "number") else NUMBER_METRICS
-            raise ConfigError(f"{self.knobs.metric} does not suit these targets{nearest(self.knobs.metric, known)}")
+            raise ConfigError(f"the metric {wanted} does not suit these targets{nearest(wanted, known)}")
         return [*primary, *found]
 
     def _metrics(self, target: Field, pipeline: Pipeline) -> dict[str, Metric]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,7 +61,7 @@ class _Stage:
     def phase(self, name: str, since: float) -> None:
         self.record.emit({"event": "phase", "name": name, "wall": {"seconds": time.perf_counter() - since}})
 
-    def end(self, status: str, **facts: str) -> None:
+    def end(self, status: str, facts: Mapping[str, str]) -> None:
         """The last event, as far as the disk takes it: a full disk is what ends some runs."""
         wall = {"seconds": time.perf_counter() - self.started, "peak_bytes": machine.peak_bytes()}
         with suppress(RunError):
@@ -90,7 +90,7 @@ def train(data: Any, options: TrainOptions, sinks: Sequence[Sink] = (), command:
         try:
             _run(stage, command)
         except RunError as error:
-            stage.end("failed", reason=str(error))
+            stage.end("failed", {"reason": str(error)})
             raise
     if not directory.model.exists():
         shutil.rmtree(directory.path)
@@ -175,7 +175,7 @@ def _close(stage: _Stage, contents: Contents) -> None:
         {"event": "bundle", "path": str(directory.model), "bytes": size, "sha256": sha256(directory.model)}
     )
     stage.phase("seal", since)
-    stage.end("interrupted" if stage.stop.requested else "done", report=str(directory.report))
+    stage.end("interrupted" if stage.stop.requested else "done", {"report": str(directory.report)})
     write_file(directory.report, render(record.read(directory.record)).encode())
 
 
