@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import QUICK, CommandLine, Said, made
 
 Train = Callable[..., Said]

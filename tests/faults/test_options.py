@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import CommandLine, columns_of, write_csv
 from tests.faults.conftest import Refused
 
 WRONG = [
     (["--time", "abc"], "time must be a duration such as 60s, 5m or 1h; got 'abc'"),
     (["--time", "0"], "time must be a duration"),
-    (["--time", "-5s"], "time must be a duration"),
+    (["--time=-5s"], "time must be a duration"),
     (["--set", "lr=0.1"], "there is no knob 'lr'; did you mean 'learning_rate'?"),
     (["--set", "dropuot=0.1"], "there is no knob 'dropuot'; did you mean 'dropout'?"),
     (["--set", "dropout=7"], "dropout must be a number from 0 to 0.9; got '7'"),
@@ -18,7 +17,7 @@ WRONG = [
     (["--set", "dropout"], "set must have the form NAME=VALUE; got 'dropout'"),
     (["--kind", "height=nokind"], "'nokind' is not a kind of column"),
     (["--kind", "heigt=number"], "--kind names the column 'heigt', which does not exist; did you mean 'height'?"),
-    (["--kind", "colour=number"], "200 x column 'colour': "),
+    (["--kind", "colour=number"], "200 of 200 rows cannot be used (100.0%; allowed is 1.0%)"),
     (["--role", "height=boss"], "'boss' is not a role; known: "),
     (["--role", "heigt=group"], "--role names the column 'heigt', which does not exist; did you mean 'height'?"),
     (["--size", "hug"], "size must be one of "),
@@ -44,7 +43,7 @@ WRONG = [
     (["--task", "image_classification"], "the task 'image_classification' does not suit this data"),
     (["--map", "yess -> no"], "--map names a label that does not occur: 'yess'; did you mean 'yes'?"),
     (["--map", "yes=no"], "map must have the form 'OLD -> NEW'; got 'yes=no'"),
-    (["--json"], "not allowed with argument --quiet"),
+    (["--json"], "argument --quiet: not allowed with argument --json"),
     (["--targte", "label"], "there is no option '--targte'; did you mean '--target'?"),
 ]
 

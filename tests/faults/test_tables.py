@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.conftest import columns_of, write_csv
 from tests.faults.conftest import Refused, Train
 
@@ -41,7 +40,7 @@ def test_a_missing_file_is_named_with_the_nearest(good: Path, refused: Refused) 
         (b"\n\n  \n", "nothing but blanks"),
         (b"height,weight,label\n", "there is a header and no row below it"),
         (np.random.default_rng(0).bytes(4000), "this is no text: line 1 holds bytes that no text has"),
-        (b"a,label\n" + b"\0" * 500, "NUL"),
+        (b"a,label\n" + b"\0" * 500, "this is no text: line 2 holds bytes that no text has (0x00)"),
     ],
 )
 def test_a_file_without_a_table_is_refused(data: bytes, text: str, tmp_path: Path, refused: Refused) -> None:

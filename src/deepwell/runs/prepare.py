@@ -97,9 +97,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     pipeline = task.pipeline(None) or FieldPipeline(schema)
     pipeline.fit(parts.train.rows)
     examples = {part.name: task.examples(part, pipeline) for part in _each(parts)}
-    rejected = [*table.rejected, *without_target]
-    for part in _each(parts):
-        rejected += [Rejected(part.rows.where(r), why) for r, why in sorted(examples[part.name].problems.items())]
+    rejected = [*table.rejected, *without_target, *_problems(table, parts, examples)]
     rows_read = len(table) + len(table.rejected) + len(without_target)
     stop_if_many(rejected, rows_read, options.max_rejected)
     if examples["train"].count == 0:
@@ -110,6 +108,16 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
 
 def _each(parts: Parts) -> list[Part]:
     return [getattr(parts, name) for name in PARTS]
+
+
+def _problems(table: Table, parts: Parts, examples: Mapping[str, Examples]) -> list[Rejected]:
+    """The rows of all parts that no example could be made of, in the order of the table."""
+    found: dict[int, str] = {}
+    for number, name in enumerate(PARTS):
+        if examples[name].problems:
+            rows = np.flatnonzero(parts.assignment == number)
+            found |= {int(rows[row]): why for row, why in examples[name].problems.items()}
+    return [Rejected(table.where(row), why) for row, why in sorted(found.items())]
 
 
 def _data_and_task(data: Any, options: TrainOptions, tested: bool) -> tuple[type[Task], Table, Schema, str]:
