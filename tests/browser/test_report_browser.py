@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_records import ALL, classification
+from tests.reports.fake_records import ALL, classification
 
 from deepwell.reports import render
 from deepwell.tracking.record import plain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from fake_events import Event, adult_columns, baseline, closing, opening, png, score, training
+from tests.reports.fake_events import Event, adult_columns, baseline, closing, opening, png, score, training
 
 
 def classification() -> list[Event]:

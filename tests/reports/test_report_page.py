@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 import pytest
-from fake_events import png, score
-from fake_records import ALL, classification, images, regression
+from tests.reports.fake_events import png, score
+from tests.reports.fake_records import ALL, classification, images, regression
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

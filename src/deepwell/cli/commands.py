@@ -68,7 +68,8 @@ def _evaluate(asked: argparse.Namespace, command: Sequence[str]) -> None:
     found = evaluate(asked.model, asked.data, map=maps, task=asked.task)
     if asked.json:
         scores = [s.to_json() for s in found.scores]
-        _say(json.dumps({"scores": scores, "opened": found.opened, "rejected": len(found.rejected)}))
+        facts = {"opened": found.opened, "trained_on": found.trained_on, "rejected": len(found.rejected)}
+        _say(json.dumps({"scores": scores, **facts}))
         return
     _say(repr(found))
 

@@ -19,6 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         commands.run(asked, ["deepwell", *arguments])
+        sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has left (`| head`): nothing more to say, and nowhere to say it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -48,9 +49,11 @@ class Run:
 
     @property
     def scores(self) -> dict[str, Score]:
-        """The scores on the test part, by metric name, primary first."""
-        found: Mapping[str, Any] = self._last("scores")
-        return {s["name"]: Score(**s) for s in found.get("scores", [])}
+        """The scores on the test part when it was first opened, by metric name, primary first; NaN where undefined."""
+        found: Mapping[str, Any] = next((e for e in self.events if e["event"] == "scores"), {})
+        return {
+            s["name"]: Score(**{k: math.nan if v is None else v for k, v in s.items()}) for s in found.get("scores", [])
+        }
 
     @property
     def verdict(self) -> str:

@@ -1,0 +1,157 @@
+"""A model answers raw values: each row for itself, in its place, whatever stands beside it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.conftest import columns_of, data_of, write_csv
+
+import deepwell as dw
+from deepwell.core.errors import ConfigError, DataError
+from deepwell.core.fields import Field, Schema
+from deepwell.core.table import Origin, Rejected, Table
+from deepwell.runtime.answers import Answers, align, cell, in_place
+from deepwell.runtime.predictor import BATCH, Predictor
+
+PROBABILITIES = ["label.probability.no", "label.probability.yes"]
+
+
+@pytest.fixture(scope="module")
+def model(trained: Path) -> Predictor:
+    return dw.load(trained)
+
+
+def some(rows: int, seed: int = 5) -> dict[str, list[object]]:
+    columns = columns_of(rows, seed)
+    del columns["label"]
+    return columns
+
+
+@given(st.integers(1, 3 * BATCH), st.integers(0, 10**6))
+@settings(max_examples=15, deadline=None)
+def test_an_answer_does_not_depend_on_its_neighbours(model: Predictor, rows: int, place: int) -> None:
+    """Bit for bit: alone, among others, and at another place of a batch."""
+    place %= rows
+    columns = some(rows)
+    together = model.predict(columns)
+    alone = model.predict({n: [v[place]] for n, v in columns.items()})
+    for name in PROBABILITIES:
+        assert together[name][place] == alone[name][0]
+
+
+def test_probabilities_are_those_of_the_answers(model: Predictor) -> None:
+    columns = some(100)
+    shares = model.predict_proba(columns)
+    answers = model.predict(columns)
+    assert model.classes == ["no", "yes"]
+    assert shares.shape == (100, 2)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(shares, np.stack([answers[n] for n in PROBABILITIES], 1))
+    assert answers["label"].tolist() == [model.classes[i] for i in shares.argmax(axis=1)]
+
+
+def test_rows_with_problems_stay_in_their_places(model: Predictor) -> None:
+    columns = some(4)
+    columns["height"][2] = "tall"
+    answers = model.predict(columns)
+    assert answers["problem"].tolist() == ["", "", "column 'height': 'tall' is not a number", ""]
+    assert answers["label"][2] is None
+    assert np.isnan(model.predict_proba(columns)).all(axis=1).tolist() == [False, False, True, False]
+    assert [len(row) for row in answers.rows()] == [len(answers.table.names)] * 4
+    assert answers.rows()[2][0] == ""
+
+
+def test_a_file_without_header_gives_its_columns_in_order(model: Predictor, tmp_path: Path) -> None:
+    expected = model.predict(some(20))["label"].tolist()
+    inputs = write_csv(tmp_path / "inputs.csv", some(20), header=False)
+    every = write_csv(tmp_path / "every.csv", columns_of(20, 5), header=False)
+    assert model.predict(inputs)["label"].tolist() == expected
+    assert model.predict(str(every))["label"].tolist() == expected
+    assert len(model.score(every)) == len(model.score(columns_of(20, 5)))
+
+
+def test_numbered_columns_without_the_target_are_not_shifted(tmp_path: Path) -> None:
+    """Trained on a file without header whose first column is the target; asked with a file that lacks it."""
+    columns = columns_of(120)
+    columns = {"label": columns.pop("label"), **columns}
+    data = write_csv(tmp_path / "data.csv", columns, header=False)
+    run = dw.train(
+        str(data), target="column_1", epochs=1, size="tiny", device="cpu", header=False, out=str(tmp_path / "runs")
+    )
+    del columns["label"]
+    asked = write_csv(tmp_path / "asked.csv", columns, header=False)
+    assert run.model.predict(asked)["column_1"].tolist() == run.model.predict(data)["column_1"].tolist()
+
+
+def test_scores_come_with_intervals(model: Predictor, trained: Path) -> None:
+    scores = {s.name: s for s in model.score(data_of(trained))}
+    assert list(scores)[0] == "accuracy"
+    assert scores["accuracy"].low <= scores["accuracy"].value <= scores["accuracy"].high
+    assert scores["accuracy"].n == 300
+    truth, answers = columns_of(300)["label"], model.predict(data_of(trained))["label"]
+    assert scores["accuracy"].value == pytest.approx(np.mean(answers == np.array(truth)))
+
+
+def test_no_rows_give_no_answers(model: Predictor) -> None:
+    empty = Table({n: np.array(v[:0], dtype=object) for n, v in some(1).items()})
+    assert len(model.predict(empty)) == 0
+    assert model.predict_proba(empty).shape == (0, 2)
+
+
+def test_questions_of_the_wrong_sort(model: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="answers rows"):
+        model.predict()
+    with pytest.raises(DataError, match="lacks the column 'label'"):
+        model.score(some(5))
+    price = {**some(150), "price": [float(v) * 2 for v in some(150)["height"]]}  # type: ignore[arg-type]
+    run = dw.train(price, target="price", epochs=1, size="tiny", device="cpu", out=str(tmp_path / "runs"))
+    assert (run.model.predict(price)["price.low"] <= run.model.predict(price)["price.high"]).all()
+    with pytest.raises(ConfigError, match="predict_proba needs a single target that is a category"):
+        run.model.predict_proba(price)
+
+
+def answers_of(values: list[float]) -> Answers:
+    table = Table({"y": np.array(values), "problem": np.array([""] * len(values), object)})
+    return Answers(table, Schema((Field("y", "number"), Field("problem", "text"))))
+
+
+def test_lines_that_could_not_be_read_are_put_in_their_places() -> None:
+    origin = Origin(("a.csv", "b.csv"), np.array([0, 0, 1], np.int32), np.array([2, 5, 2]))
+    lost = [Rejected("b.csv, line 3", "z"), Rejected("a.csv, line 3", "x"), Rejected("a.csv, line 9", "y")]
+    found = in_place(answers_of([1.0, 2.0, 3.0]), Table({"x": np.arange(3)}, origin, lost))
+    assert found.rows() == [["1", ""], ["", "x"], ["2", ""], ["", "y"], ["3", ""], ["", "z"]]
+
+
+def test_answers_about_files_name_them() -> None:
+    origin = Origin(("a.png", "c.png"), np.array([0, 1], np.int32), np.zeros(2, np.int64))
+    found = in_place(answers_of([1.0, 2.0]), Table({"x": np.arange(2)}, origin, [Rejected("b.png", "bad")]))
+    assert found.rows() == [["1", "", "a.png"], ["", "bad", "b.png"], ["2", "", "c.png"]]
+    assert found.schema.names == ["y", "problem", "row"]
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=9), st.floats(allow_nan=False, width=16), st.integers())))
+def test_answers_as_csv_read_back(values: list[object]) -> None:
+    import csv
+    import io
+
+    column = np.empty(len(values), object)
+    column[:] = values
+    text = Answers(Table({"a": column, "b": column}), Schema()).csv()
+    read = list(csv.reader(io.StringIO(text, newline="")))
+    assert read[0] == ["a", "b"]
+    assert read[1:] == [[cell(v), cell(v)] for v in values]
+    for value in values:
+        if isinstance(value, float):
+            assert float(cell(value)) == pytest.approx(value, rel=1e-6)
+
+
+@given(st.data())
+def test_aligned_answers_have_a_line_for_every_row(data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, 12))
+    rows = sorted(data.draw(st.sets(st.integers(0, max(count - 1, 0)), max_size=count)))
+    lost = [r for r in range(count) if r not in rows]
+    table = align(Table({"y": np.array(rows, float)}), np.array(rows, np.int64), dict.fromkeys(lost, "no"), count)
+    assert [None if np.isnan(v) else int(v) for v in table["y"]] == [r if r in rows else None for r in range(count)]
+    assert [bool(p) for p in table["problem"]] == [r in lost for r in range(count)]
