@@ -6,4 +6,5 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = "Deepwell"
 exclude_patterns = ["_build"]
+napoleon_use_ivar = True
 autodoc_typehints = "description"

@@ -117,11 +117,11 @@ def test_example_rows_show_inputs_truth_answer_and_where_they_stand():
     json.dumps(events, allow_nan=False)
     right, worst = events
     heads = [c["name"] for c in right["columns"]]
-    assert heads == ["row", "age", "y, true", "y, answered", "probability of the answer"]
+    assert heads == ["row", "y, true", "y, answered", "probability of the answer", "age"]
     for line in right["rows"]:
-        assert line[2] == line[3]
-        assert line[0] == f"row {int(line[1])}"
-    assert all(line[2] != line[3] for line in worst["rows"])
+        assert line[1] == line[2]
+        assert line[0] == f"row {int(line[4])}"
+    assert all(line[1] != line[2] for line in worst["rows"])
 
 
 def test_pictures_become_small_png_and_damaged_ones_their_path(tmp_path):
@@ -136,11 +136,11 @@ def test_pictures_become_small_png_and_damaged_ones_their_path(tmp_path):
         rows, schema("number", Field("picture", "image")), Table({"y": columns["y.answer"]}), columns, None
     )
     by_row = {line[0]: line for event in events for line in event["rows"]}
-    with Image.open(io.BytesIO(base64.b64decode(by_row["row 0"][1]["png"]))) as image:
+    with Image.open(io.BytesIO(base64.b64decode(by_row["row 0"][4]["png"]))) as image:
         assert image.size == (48, 96)
         assert image.getpixel((5, 5)) == (255, 0, 0)
-    assert by_row["row 1"][1].endswith("bad.png")
-    assert by_row["row 0"][-1] == pytest.approx(0.5)
+    assert by_row["row 1"][4].endswith("bad.png")
+    assert by_row["row 0"][3] == pytest.approx(0.5)
 
 
 def test_data_without_rows_has_no_example_rows():

@@ -11,10 +11,10 @@ import sys
 from typing import Any
 
 import pytest
-from tests.reports.fake_events import png, score
-from tests.reports.fake_records import ALL, classification, images, regression
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.reports.fake_events import png, score
+from tests.reports.fake_records import ALL, classification, images, regression
 
 from deepwell.reports import render
 from deepwell.tracking.record import plain
@@ -197,7 +197,7 @@ def test_a_record_of_wrong_values_still_gives_a_page(seed: int) -> None:
 
     def spoil(value: Any) -> Any:
         if draw.random() < 0.02:
-            return draw.choice([None, "", -1, [], {}, True, "text", 1e308, float("nan")])
+            return draw.choice([None, "", -1, [], {}, True, "text", 1e308, 10**400, float("nan")])
         if isinstance(value, dict):
             return {k: v if k == "event" else spoil(v) for k, v in value.items()}
         return [spoil(v) for v in value] if isinstance(value, list) else value
@@ -223,6 +223,31 @@ def test_only_real_pictures_are_shown() -> None:
     assert shown == [f"data:image/png;base64,{large}"]  # whole, however long
     for wrong in ("PHN2Zz4=", "not base64!", "", '"><script>', None, 7):
         assert "img" not in page({"png": wrong}).tags
+
+
+def test_the_plan_stands_field_by_field_with_its_reasons() -> None:
+    plan = {"device": "cpu", "batch_size": 64, "reasons": {"device": "no CUDA device", "batch_size": "a power of two"}}
+    event = {"event": "decision", "step": 0, "what": "plan", "value": plan, "why": "cpu, 64 examples a step"}
+    words = Page(render([event])).words
+    assert "device cpu no CUDA device batch size 64 a power of two" in words
+    assert "reasons" not in words
+
+
+def test_one_figure_that_cannot_be_drawn_leaves_the_others() -> None:
+    good = {"event": "figure", "kind": "bars", "target": "y", "title": "good", "data": {"labels": ["a"], "values": [1]}}
+    bad = [{**good, "title": "bad", "data": {"labels": ["a"], "values": [1e300]}}, {**good, "kind": "unheard of"}]
+    page = Page(render([good, *bad]))
+    assert page.tags.count("figure") == 1
+    assert "1e+300 is not a number that can be drawn here" in page.words
+    assert "no figure is of the kind 'unheard of'" in page.words
+
+
+def test_a_folder_that_all_examples_share_is_left_out() -> None:
+    rows = [["/data/pets/cat/7.png", 1], ["/data/pets/dog/7.png", 2]]
+    columns = [{"name": "row", "kind": "text"}, {"name": "age", "kind": "number"}]
+    words = Page(render([{"event": "examples", "title": "t", "columns": columns, "rows": rows}])).words
+    assert " cat/7.png" in words
+    assert "pets" not in words
 
 
 def test_a_resumed_run_draws_each_step_once() -> None:

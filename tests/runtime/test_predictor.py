@@ -87,7 +87,7 @@ def test_numbered_columns_without_the_target_are_not_shifted(tmp_path: Path) -> 
 
 def test_scores_come_with_intervals(model: Predictor, trained: Path) -> None:
     scores = {s.name: s for s in model.score(data_of(trained))}
-    assert list(scores)[0] == "accuracy"
+    assert next(iter(scores)) == "accuracy"
     assert scores["accuracy"].low <= scores["accuracy"].value <= scores["accuracy"].high
     assert scores["accuracy"].n == 300
     truth, answers = columns_of(300)["label"], model.predict(data_of(trained))["label"]

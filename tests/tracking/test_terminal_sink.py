@@ -117,6 +117,29 @@ def test_a_long_schema_is_abbreviated_and_keeps_the_target() -> None:
     assert "and 277 more columns: 185 category, 92 number" in lines[-1]
 
 
+def test_the_plan_is_one_line_and_what_shows_anyway_is_not_printed() -> None:
+    plan = {"device": "cpu", "threads": 2, "reasons": {"device": "no CUDA device", "threads": "asked for"}}
+    decision = {"event": "decision", "step": 0, "what": "plan", "value": plan, "why": "cpu, 2 threads, float32"}
+    assert printed(decision) == "decision    plan: cpu, 2 threads, float32\n"
+    assert printed({"event": "decision", "step": 0, "what": "horizon", "value": 3240, "why": "all epochs"}) == ""
+    stopped = {
+        "event": "decision",
+        "step": 403,
+        "what": "cool down to step",
+        "value": 443,
+        "why": "10 checks without gain",
+    }
+    said = "decision    step 403, cool down to step: 443; 10 checks without gain"
+    assert printed(decision, progress(1), stopped).splitlines()[-1] == said
+
+
+def test_a_long_path_is_shown_by_its_end() -> None:
+    path = "/somewhere/" + "deep/" * 20 + "data.csv"
+    text = printed({"event": "run", "id": "tabular/001", "data": {"files": [{"path": path}], "rows": 3}})
+    assert "deep/data.csv" in text
+    assert "somewhere" not in text
+
+
 def test_plain_progress_is_at_most_one_line_in_ten_seconds_and_the_last() -> None:
     stream, clock = io.StringIO(), Clock()
     terminal = Terminal("auto", stream, clock)

@@ -223,11 +223,17 @@ def test_progress_events_tell_the_mean_loss():
     record = Record(per_step=0.2)
     fit(job(record=record, budget=Budget(steps=30), recipe=Recipe(learning_rate=1e-6)))
     progress = [e for e in record.events if e["event"] == "progress"]
-    assert len(progress) == 10
     assert progress[-1]["step"] == progress[-1]["of"] == 30
     expected = mean_loss(data())(Net())["loss"]
     assert np.mean([e["loss"] for e in progress]) == pytest.approx(expected, rel=0.1)
     assert set(progress[0]["wall"]) == {"rate", "left", "seconds"}
+
+
+@pytest.mark.parametrize(("steps", "per_step", "told"), [(500, 0.0, 50), (20, 0.0, 20), (500, 0.25, 250)])
+def test_progress_is_told_fifty_times_a_run_and_twice_a_second(steps, per_step, told):
+    record = Record(per_step=per_step)
+    fit(job(record=record, budget=Budget(steps=steps)))
+    assert sum(e["event"] == "progress" for e in record.events) == told
 
 
 def test_open_budget_keeps_the_time_and_records_why():
@@ -267,7 +273,7 @@ def test_patience_cools_down_instead_of_breaking_off():
     recipe = Recipe(learning_rate=0.01, epochs=40.0, patience=3, ema=0.0)
     trained = fit(job(record=record, recipe=recipe, budget=Budget(), judge=worse_after(5), watch="loss"))
     (step, what, steps, why) = record.decisions[-1]
-    assert (what, why) == ("cool down", "3 checks without gain")
+    assert (what, why) == ("cool down to step", "3 checks without gain")
     assert steps == trained.steps == step + round(0.1 * step) < 400
     assert trained.step == 5 * 20
     progress = [e for e in record.events if e["event"] == "progress"][-1]
@@ -319,7 +325,7 @@ def test_a_non_finite_step_changes_nothing_and_is_named(where):
         extra = network.body.bias.sum()
         return Loss(good.total + (math.nan * extra if where == "loss" else torch.sqrt(extra * 0)), good.units)
 
-    loop = Loop(job(net, loss=bad))
+    loop = Loop(job(net, loss=bad, budget=Budget(steps=600)))
     for _ in range(20):
         loop.step()
     before = flat(net.state_dict())

@@ -144,8 +144,8 @@ def showcase(rows: Table, schema: Schema, answers: Table, columns: Columns, inde
     pictures = [f for f in schema.inputs if f.kind == "image"]
     inputs = [*pictures, *(f for f in schema.inputs if f.kind != "image")][:SHOWN_INPUTS]
     last = ("probability of the answer", "number") if target.kind == "category" else ("error", "number")
-    heads = [("row", "text"), *((f.name, f.kind) for f in inputs)]
-    heads += [(f"{target.name}, true", target.kind), (f"{target.name}, answered", target.kind), last]
+    heads = [("row", "text"), (f"{target.name}, true", target.kind), (f"{target.name}, answered", target.kind), last]
+    heads += [(f.name, f.kind) for f in inputs]
     events: list[Event] = []
     for title, chosen in choose(target, columns):
         lines = []
@@ -153,7 +153,7 @@ def showcase(rows: Table, schema: Schema, answers: Table, columns: Columns, inde
             row = int(example if index is None else index[example])
             cells = [_cell(f, rows[f.name][row]) for f in inputs]
             ends = [_cell(target, rows[target.name][row]), _cell(target, answers[target.name][row])]
-            lines.append([rows.where(row), *cells, *ends, _surety(target, columns, int(example))])
+            lines.append([rows.where(row), *ends, _surety(target, columns, int(example)), *cells])
         if lines:
             names = [{"name": name, "kind": kind} for name, kind in heads]
             events.append({"event": "examples", "title": title, "columns": names, "rows": lines})

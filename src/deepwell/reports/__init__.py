@@ -71,7 +71,9 @@ def _head(story: Story) -> dict[str, Any]:
         state, f"No verdict: {state}."
     )
     # What stands in parentheses (intervals) is set lighter.
-    pieces = [piece for piece in re.split(r"(\([^()]*\))", str(sentence)) if piece]
+    # Neither an interval nor `n = 154` is broken between two lines.
+    whole = re.sub(r"(?<=\d) to (?=[-+\d])|(?<=\bn) = ", lambda m: m[0].replace(" ", "\u00a0"), str(sentence))
+    pieces = [piece for piece in re.split(r"(\([^()]*\))", whole) if piece]
     winner = str(verdict.get("winner", "neither"))
     tone = {"network": "wins", "neither": "open"}.get(winner, "loses")
     last = next((p for p in story.progress[::-1]), {})

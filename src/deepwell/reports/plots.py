@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Data = Mapping[str, Any]
 POINTS = 800
 """Most points drawn of one curve or cloud; more are thinned evenly."""
+LARGEST = 1e100
+"""Beyond this, distances between numbers, and what matplotlib makes of them, leave the range of floats."""
 
 
 def thin(values: Sequence[Any], most: int = POINTS) -> list[Any]:
@@ -27,9 +29,13 @@ def thin(values: Sequence[Any], most: int = POINTS) -> list[Any]:
     return [values[i] for i in np.linspace(0, len(values) - 1, most).round().astype(int)]
 
 
-def _floats(values: Sequence[Any]) -> NDArray[np.float64]:
-    """JSON numbers as floats, null as NaN: a gap in the curve."""
-    return np.array([np.nan if v is None else v for v in values], np.float64)
+def _floats(values: Sequence[Any], low: float = -LARGEST) -> NDArray[np.float64]:
+    """JSON numbers as floats, null as NaN: a gap in the curve. Raises ValueError for others than low to LARGEST."""
+    floats = np.array([np.nan if v is None else v for v in values], np.float64)
+    outside = floats[(floats < low) | (floats > LARGEST)]
+    if len(outside):
+        raise ValueError(f"{outside[0]:g} is not a number that can be drawn here")
+    return floats
 
 
 def _grid(axes: Axes, axis: str = "y") -> None:
@@ -80,7 +86,10 @@ def _limits(rows: Sequence[Data]) -> tuple[float, float] | None:
 
 
 def curves(lines: Sequence[Data], label: str, best: Any, prefix: str) -> Markup:
-    """Values over steps: lines [{name, colour, steps, values}]; best: the step whose weights were kept, or None."""
+    """Values over steps: lines [{name, colour, steps, values}]; best: the step whose weights were kept, or None.
+
+    Losses that span more than a factor of 50 stand on a logarithmic scale.
+    """
     with drawing():
         figure, axes = canvas(2.3)
         seen = []
@@ -93,8 +102,10 @@ def curves(lines: Sequence[Data], label: str, best: Any, prefix: str) -> Markup:
             )
             seen.append(values[np.isfinite(values)])
         every = np.concatenate(seen)
-        if len(every) and every.min() > 0 and every.max() / every.min() > 50:
+        if "loss" in label and len(every) and every.min() > 0 and every.max() > 50 * every.min():
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(lambda value, _: number(float(value)))
+            axes.yaxis.set_minor_formatter("")
         if best is not None:
             axes.axvline(best, color=INK, linewidth=0.8, linestyle=(0, (1, 2)), label="kept")
         axes.set_xlabel("step")
@@ -111,7 +122,9 @@ def reliability(data: Data, prefix: str) -> list[Markup]:
     bins = [b for b in data["bins"] if b["count"]]
     with drawing():
         figure, axes = canvas(3.4)
-        confidence, accuracy, count = (_floats([b[k] for b in bins]) for k in ("confidence", "accuracy", "count"))
+        confidence, accuracy, count = (
+            _floats([b[k] for b in bins], low=0) for k in ("confidence", "accuracy", "count")
+        )
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), label="perfectly calibrated")
         axes.vlines(confidence, confidence, accuracy, color=SECOND, linewidth=1.4, label="gap")
         axes.plot(confidence, accuracy, color=ACCENT, linewidth=1.2)
@@ -130,7 +143,7 @@ def confusion(data: Data, prefix: str) -> list[Markup]:
 
     Raises ValueError where counts are not one row and one column per label.
     """
-    counts = np.asarray(data["counts"], np.float64)
+    counts = np.array([_floats(row, low=0) for row in data["counts"]])
     labels = [visible(label, 14) for label in data["labels"]]
     classes = len(labels)
     if counts.shape != (classes, classes):
@@ -154,7 +167,9 @@ def confusion(data: Data, prefix: str) -> list[Markup]:
         axes.spines[:].set_visible(False)
         if classes <= 12:
             for i, j in np.argwhere(counts > 0):
-                axes.text(j, i, f"{counts[i, j]:,.0f}", ha="center", va="center", fontsize=8 if classes <= 8 else 7)
+                axes.text(
+                    j, i, number(float(counts[i, j])), ha="center", va="center", fontsize=8 if classes <= 8 else 7
+                )
         right = np.trace(counts) / max(counts.sum(), 1)
         wrong = counts * (1 - np.eye(classes))
         said = f"{number(float(right))} on the diagonal"
@@ -168,7 +183,7 @@ def confusion(data: Data, prefix: str) -> list[Markup]:
 
 def roc(data: Data, prefix: str) -> list[Markup]:
     """points [[false positive rate, true positive rate]], from (0, 0) to (1, 1)."""
-    points = np.asarray(thin(data["points"]), np.float64)
+    points = np.array([_floats(point) for point in thin(data["points"])])
     with drawing():
         figure, axes = canvas(3.2)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -214,7 +229,7 @@ def _correlation(pairs: NDArray[np.float64]) -> float:
 
 def histogram(data: Data, prefix: str) -> list[Markup]:
     """edges [b + 1], counts [b]; label: of the horizontal axis."""
-    edges, counts = _floats(data["edges"]), _floats(data["counts"])
+    edges, counts = _floats(data["edges"]), _floats(data["counts"], low=0)
     label = visible(data.get("label", "value"), 60)
     with drawing():
         figure, axes = canvas(2.3)
@@ -246,3 +261,11 @@ BY_KIND = {
     "histogram": histogram, "bars": bars,
 }  # fmt: skip
 """The figure events that a report can draw: kind -> (data, id prefix) -> one or more pictures."""
+
+
+def draw(event: Mapping[str, Any], prefix: str) -> list[Markup]:
+    """A figure event as pictures. Raises ValueError for a kind that nothing here draws."""
+    kind = str(event.get("kind"))
+    if kind not in BY_KIND:
+        raise ValueError(f"no figure is of the kind {kind!r}")
+    return BY_KIND[kind](event["data"], prefix)

@@ -17,15 +17,13 @@ from markupsafe import Markup
 
 from deepwell.reports import plots
 from deepwell.reports.story import Event, Story, wall
-from deepwell.reports.svg import ACCENT, MUTED, SECOND, bars
+from deepwell.reports.svg import ACCENT, FAULTS, MUTED, SECOND, bars
 from deepwell.tracking.text import decimals, duration, measure, measured, number, plural, setting, size, visible
 
 View = dict[str, Any]
 SHOWN_COLUMNS = 40
 SHOWN_EXAMPLES = 60
 _PNG = b"\x89PNG\r\n\x1a\n"
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, ZeroDivisionError)
-"""What drawing values of unexpected types and shapes can raise."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,15 @@ def sections(story: Story, draw: Callable[[str, View], Markup]) -> list[Section]
         if body is not None:
             found.append(Section(name, title, body))
     return found
+
+
+def _picture(build: Callable[..., Markup | Sequence[Markup]], *arguments: Any, title: str = "") -> View:
+    """A figure drawn: {title, pictures, problem}. What cannot be drawn is said in words, and the rest of the page stands."""
+    try:
+        drawn = build(*arguments)
+    except FAULTS as fault:
+        return {"title": title, "pictures": [], "problem": f"This figure cannot be drawn: {visible(str(fault))}."}
+    return {"title": title, "pictures": [drawn] if isinstance(drawn, Markup) else drawn, "problem": ""}
 
 
 def _cell(score: Mapping[str, Any], sign: Literal["", "+"] = "", places: int | None = None) -> View:
@@ -85,7 +92,7 @@ def _scores(story: Story) -> View | None:
             {**s, "name": b["name"], "kind": b.get("kind")} for b, s in zip(baselines, others, strict=True) if s
         ]
         if i < 4 and len(lines) > 1:
-            figures.append(plots.forest(lines, f"{measure(score['name'])}, {better}", f"forest{i}"))
+            figures.append(_picture(plots.forest, lines, f"{measure(score['name'])}, {better}", f"forest{i}"))
     differences = [
         {
             "baseline": b["name"],
@@ -147,7 +154,7 @@ def _columns(story: Story) -> View | None:
 def _stats(column: Mapping[str, Any]) -> str:
     top = column.get("top") or []
     if top:
-        return ", ".join(f"{visible(value, 24)} {number(count)}" for value, count in top[:3])
+        return ", ".join(f"{visible(value, 24)} ({number(count)})" for value, count in top[:3])
     stats = {k: v for k, v in (column.get("stats") or {}).items() if k != "rows"}
     shown = {k: stats[k] for k in ("min", "median", "max") if k in stats} or dict(list(stats.items())[:4])
     return ", ".join(f"{visible(k, 20)} {number(v, 3)}" for k, v in shown.items())
@@ -192,7 +199,7 @@ def _learning(story: Story) -> View | None:
             if len(points) > 1
         ]
         if lines:
-            figures.append(plots.curves(lines, label, kept, f"curve{i}"))
+            figures.append(_picture(plots.curves, lines, label, kept, f"curve{i}"))
     network = story.get("network")
     if not (figures or network):
         return None
@@ -227,8 +234,8 @@ def _errors(story: Story) -> View | None:
 
 
 _FIGURES = {
-    "confusion": "Confusion", "reliability": "Reliability", "roc": "ROC", "residuals": "Answers and errors",
-    "scatter": "Answers and errors", "histogram": "Distribution", "bars": "Values",
+    "confusion": "Confusion", "reliability": "Reliability", "roc": "ROC", "residuals": "Answers",
+    "scatter": "Answers", "histogram": "Distribution", "bars": "Values",
 }  # fmt: skip
 
 
@@ -245,14 +252,7 @@ def _drawn(story: Story, wanted: Callable[[str], bool]) -> list[View]:
             if title and title != event.get("target")
             else f"{_FIGURES.get(kind, kind)}{': ' + title if title else ''}"
         )
-        view: View = {"title": named, "pictures": [], "problem": ""}
-        try:
-            view["pictures"] = plots.BY_KIND[kind](event["data"], f"fig{i}")
-        except FAULTS as fault:
-            view["problem"] = (
-                f"This {visible(kind, 30)} figure cannot be drawn ({type(fault).__name__}: {visible(fault)})."
-            )
-        found.append(view)
+        found.append(_picture(plots.draw, event, f"fig{i}", title=named))
     return found
 
 
@@ -260,7 +260,7 @@ def _examples(story: Story) -> View | None:
     tables = []
     for event in story.examples.values():
         names = [c["name"] for c in event["columns"]]
-        rows = [[_example_cell(cell) for cell in row] for row in event["rows"][:SHOWN_EXAMPLES]]
+        rows = [[_example_cell(cell) for cell in row] for row in _without_folder(event["rows"][:SHOWN_EXAMPLES])]
         pictures = any("png" in cell for row in rows for cell in row)
         if rows:
             tables.append({
@@ -268,6 +268,17 @@ def _examples(story: Story) -> View | None:
                 "left": max(0, len(event["rows"]) - SHOWN_EXAMPLES),
             })  # fmt: skip
     return {"tables": tables} if tables else None
+
+
+def _without_folder(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The rows with the folder that all their first cells share (`/data/pets/cat/7.png`) left out of them."""
+    first = [row[0].split("/") for row in rows if row and isinstance(row[0], str)]
+    if not first or len(first) < len(rows):
+        return [list(row) for row in rows]
+    shared = 0
+    while all(len(path) > shared + 1 and path[shared] == first[0][shared] for path in first):
+        shared += 1
+    return [["/".join(path[shared:]), *row[1:]] for path, row in zip(first, rows, strict=True)]
 
 
 def _example_cell(cell: Any) -> View:
@@ -286,16 +297,21 @@ def _example_cell(cell: Any) -> View:
 
 
 def _decisions(story: Story) -> View | None:
-    rows = [
-        {
-            "step": number(d.get("step")),
-            "what": d.get("what", ""),
-            "value": setting(d.get("value")),
-            "why": d.get("why", ""),
-        }
-        for d in story.decisions
-    ]
-    return {"rows": rows} if rows else None
+    """rows: decisions of one line. detailed: those whose value has a reason for each field, as rows of their own."""
+    rows, detailed = [], []
+    for event in story.decisions:
+        value = event.get("value")
+        said = {"step": number(event.get("step")), "what": event.get("what", ""), "why": event.get("why", "")}
+        if isinstance(value, Mapping) and isinstance(value.get("reasons"), Mapping):
+            fields = [
+                {"name": str(k).replace("_", " "), "value": setting(v), "why": value["reasons"].get(k, "")}
+                for k, v in value.items()
+                if k != "reasons"
+            ]
+            detailed.append({**said, "fields": fields})
+        else:
+            rows.append({**said, "value": setting(value)})
+    return {"rows": rows, "detailed": detailed} if rows or detailed else None
 
 
 def _again(story: Story) -> View | None:

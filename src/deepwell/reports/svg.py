@@ -26,6 +26,8 @@ INK, MUTED, GRID, ACCENT, SECOND, GROUND = (f"#0{i}0{i}0{i}" for i in range(1, 7
 _VARIABLES = dict(
     zip((INK, MUTED, GRID, ACCENT, SECOND, GROUND), "ink muted grid accent second ground".split(), strict=True)
 )
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RuntimeWarning, UserWarning)
+"""What drawing values of unexpected types, shapes and sizes can raise."""
 WIDTH = 4.4
 """Inches (72 units each) of every figure: near the width of a phone, so that text stays readable when it is scaled."""
 
@@ -42,10 +44,16 @@ _RC: Any = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Figures made and saved inside have our style; matplotlib's own settings are put back."""
+    """Figures made and saved inside have our style; matplotlib's own settings are put back.
+
+    Raises FAULTS for what cannot be drawn: wrong types and shapes, numbers out of range, labels that leave no room.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(_RC), warnings.catch_warnings():
+        # Where numpy or the layout would warn and draw nonsense, there is nothing to draw.
+        warnings.filterwarnings("error", category=RuntimeWarning)
+        warnings.filterwarnings("error", message="constrained_layout not applied")
         # The page's fonts draw the text, so a letter that matplotlib's own font lacks does no harm.
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*missing")
         yield

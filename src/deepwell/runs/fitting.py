@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -13,16 +14,18 @@ from deepwell.bundle.contents import Contents
 from deepwell.core import config as knobs
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
-from deepwell.core.task import Sizes, Task
+from deepwell.core.task import Chosen, Sizes, Task
 from deepwell.evaluation.measure import measure
 from deepwell.nn.runner import TorchRunner
 from deepwell.runs.options import TrainOptions
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runtime.predictor import Predictor
-from deepwell.training import budget, loop, plan
+from deepwell.training import budget, loop, plan, threads
 from deepwell.training.feed import Feed
 
 BATCH = 1024
+THREADS_SHARE = 0.04
+"""Most of the training time that measuring the threads may take."""
 
 
 class Recorder(Protocol):
@@ -73,30 +76,40 @@ def fit(
     chosen = plan.choose(
         network,
         task.plan_hints(),
-        {"device": options.device},
+        {"device": options.device, **options.plan},
         examples=examples.count,
         batch_size=task.config.batch_size,
     )
-    record.decide(0, "plan", chosen.to_json(), str(chosen))
-    trained = loop.fit(
-        loop.Job(
-            network=network,
-            examples=examples,
-            loss=task.loss,
-            updates=task.updates(),
-            transforms=task.augment(examples, prepared.pipeline),
-            recipe=task.config,
-            budget=budget.Budget(seconds=seconds, steps=options.steps, epochs=options.epochs),
-            plan=chosen,
-            key=key.fold("train"),
-            judge=_judge(prepared),
-            watch=task.watch,
-            direction=metrics.get(task.watch or "", "lower"),
-            sink=record,
-            decide=record.decide,
-            stop=stop,
-        )
+    transforms = task.augment(examples, prepared.pipeline)
+    for transform in transforms:
+        if isinstance(transform, Chosen):
+            record.decide(0, "augmentation", transform.what, transform.why)
+    began = time.perf_counter()
+    job = loop.Job(
+        network=network,
+        examples=examples,
+        loss=task.loss,
+        updates=task.updates(),
+        transforms=transforms,
+        recipe=task.config,
+        budget=budget.Budget(seconds=seconds, steps=options.steps, epochs=options.epochs),
+        plan=chosen,
+        key=key.fold("train"),
+        judge=_judge(prepared),
+        watch=task.watch,
+        direction=metrics.get(task.watch or "", "lower"),
+        sink=record,
+        decide=record.decide,
+        stop=stop,
     )
+    if not job.budget.exact and "threads" not in options.plan:
+        job, _ = threads.measured(job, THREADS_SHARE * (seconds or budget.CAP))
+        if seconds is not None:
+            left = max(1.0, seconds - (time.perf_counter() - began))
+            job = replace(job, budget=replace(job.budget, seconds=left))
+    torch.set_num_threads(job.plan.threads)
+    record.decide(0, "plan", job.plan.to_json(), str(job.plan))
+    trained = loop.fit(job)
     contents = _contents(prepared, trained, sizes)
     uncalibrated = Predictor(contents, type(task), chosen.device)
     contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))

@@ -34,7 +34,7 @@ SPEED = 2e11
 """Operations a second that the choice of size expects; measured on two cores with bfloat16: 2.3e11 (tiny) to 4.5e11 (base)."""
 PASSES = 12
 """A larger network is chosen only where the time allows so many passes over the data with it."""
-FEW = 5_000
+FEW = 1_000
 """With fewer training examples, pictures are changed more."""
 OPEN_SECONDS = 300.0
 """The time that is counted on where the budget has none."""
@@ -123,7 +123,7 @@ class ImageClassification(Prediction):
         for field in self.schema.of("input", "image"):
             name = field.name
             _, height, width = pipeline.sizes()[name]
-            pixels = max(1, round(min(height, width) / 14))
+            pixels = max(1, round(min(height, width) / 20))
             turn, stretch = (12.0, 0.15) if strong else (8.0, 0.1)
             chosen += [
                 Chosen(

@@ -81,7 +81,7 @@ class Tabular(Prediction):
         flowers = draws.uniform(size=n) < 1 / (1 + np.exp(-2 * score))
         water[draws.uniform(size=n) < 0.03] = np.nan
         columns = {"light": light, "water": water, "soil": soil.astype(object), "site": site.astype(object)}
-        return Table({**columns, "flowers": np.where(flowers, "yes", "no").astype(object)})
+        return Table({**columns, "label": np.where(flowers, "flowers", "green").astype(object)})
 
     def shape(self, sizes: Sizes) -> TabularShape:
         """The size asked for; for `auto` by the number of training rows, and smaller where the time would not do."""

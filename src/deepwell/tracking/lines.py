@@ -18,6 +18,9 @@ Row = tuple[str, ...]
 SHOWN_COLUMNS = 24
 """Longer schemas are abbreviated to this many rows, targets always among them."""
 
+SHOWN_PATH = 60
+"""Characters of a file's path."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -37,13 +40,18 @@ def block(event: Event) -> Block | None:
 def _run(event: Event) -> Block:
     files = event.get("data", {}).get("files", [])
     rows = event.get("data", {}).get("rows")
-    what = ", ".join(visible(f["path"], 60) for f in files[:3]) + (f" and {len(files) - 3} more" if files[3:] else "")
+    what = ", ".join(_path(f["path"]) for f in files[:3]) + (f" and {len(files) - 3} more" if files[3:] else "")
     limit = event.get("time")
     facts = [plural(rows, "row") if rows is not None else "", f"seed {event.get('seed')}"]
     facts += [f"time limit {duration(limit)}"] if limit else []
     return Block(
         "run", [(visible(event.get("id") or event.get("task", ""), 80),), (" · ".join(f for f in [what, *facts] if f),)]
     )
+
+
+def _path(path: str) -> str:
+    """A path by its end: that is where files differ."""
+    return visible(path if len(path) <= SHOWN_PATH else f"…{path[1 - SHOWN_PATH :]}")
 
 
 def _schema(event: Event) -> Block:
@@ -86,10 +94,18 @@ def _network(event: Event) -> Block:
     )
 
 
-def _decision(event: Event) -> Block:
+UNPRINTED_DECISIONS = ("horizon", "checks", "calibration")
+"""Decisions that the progress line and the scores show anyway; the record and the report have them all."""
+
+
+def _decision(event: Event) -> Block | None:
+    if event.get("what") in UNPRINTED_DECISIONS:
+        return None
     step = f"step {number(event['step'])}, " if event.get("step") else ""
-    value = setting(event.get("value"))
-    return Block("decision", [(f"{step}{visible(event.get('what', ''))}: {value}; {visible(event.get('why', ''))}",)])
+    value, why = event.get("value"), visible(event.get("why", ""))
+    # Where each field of the value has its own reason, `why` sums the value up.
+    said = why if isinstance(value, Mapping) and "reasons" in value else f"{setting(value)}; {why}"
+    return Block("decision", [(f"{step}{visible(event.get('what', ''))}: {said}",)])
 
 
 def _phase(event: Event) -> Block | None:

@@ -133,6 +133,7 @@ class Terminal:
         head, facts = progress(event, self._check)
         if not self._live:
             self._write(f"{'train':<{_LABEL}}{'  '.join([head, *facts])}\n")
+            self._last_label = "train"
             return
         share = event["step"] / event["of"] if event.get("of") else None
         self._write("\r\x1b[2K" + fit_line(head, facts, share, shutil.get_terminal_size().columns - 1))

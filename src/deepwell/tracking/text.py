@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 from deepwell.core.text import escape_terminal
@@ -28,7 +29,7 @@ def number(value: Any, digits: int = 4) -> str:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return str(value)
     if isinstance(value, int) or (value == int(value) if math.isfinite(value) else False):
-        return f"{int(value):,}" if abs(value) < 1e15 else f"{value:.{digits - 1}e}"
+        return f"{int(value):,}" if abs(value) < 1e15 else f"{Decimal(value):.{digits - 1}e}"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if 1e-4 <= abs(value) < 10**digits:
@@ -55,7 +56,7 @@ def measured(
     places = decimals(low, high) if places is None else places
 
     def written(number_: Any) -> str:
-        text = f"{number_:{sign},.{places}f}" if _finite(number_) else number(number_)
+        text = f"{number_:{sign},.{places}f}" if _finite(number_) and abs(number_) < 1e15 else number(number_)
         return text.lstrip("+-") if text.strip("+-0.,") == "" else text  # no negative zero
 
     return written(value), f"{written(low)} to {written(high)}" if _finite(low) or _finite(high) else "–"

@@ -43,6 +43,8 @@ from deepwell.training.updates import LossFunction, Sums, Updater
 
 Decide = Callable[[int, str, Any, str], object]
 REPORT_SECONDS = 0.5
+REPORT_SHARE = 0.02
+"""Progress is told after so many seconds or this share of the steps, so that short runs have curves too."""
 COOL_SHARE = 0.1
 """Cooling down after patience takes this share of the steps so far (at most what is left)."""
 AVERAGED_PER_MEMORY = 16
@@ -253,19 +255,20 @@ class Loop:
         if steps < self._horizon.steps:
             self._cooling = True
             self._keeper.close(steps)
-            self._revise("cool down", steps, f"{self._selection.without_gain} checks without gain")
+            self._revise("cool down to step", steps, f"{self._selection.without_gain} checks without gain")
 
     def _candidates(self) -> dict[str, nn.Module]:
         raw = {"raw": self._network}
         return raw if self._average is None else {"ema": self._average.module, **raw}
 
     def _report(self) -> None:
-        """A progress event about every REPORT_SECONDS, and at the end."""
+        """A progress event about every REPORT_SECONDS and every REPORT_SHARE of the steps, and at the end."""
         seconds = self._keeper.elapsed()
-        if seconds - self._reported < REPORT_SECONDS and not self.finished:
+        share = self._steps % max(1, round(REPORT_SHARE * self._horizon.steps)) == 0
+        if seconds - self._reported < REPORT_SECONDS and not share and not self.finished:
             return
         self._meter.read()
-        losses = self._meter.report()
+        losses = self._meter.report(last=self.finished)
         if not losses:
             return
         self._reported = seconds

@@ -25,6 +25,7 @@ class Meter:
     def __init__(self) -> None:
         self._waiting: list[tuple[int, str, Sums]] = []
         self._totals: dict[str, list[float]] = {}  # name -> [sum, units]
+        self._before: dict[str, list[float]] = {}  # those of the last report
 
     def add(self, step: int, update: str, sums: Sums) -> None:
         """Remember one update of step `step` (counted from 1)."""
@@ -61,10 +62,16 @@ class Meter:
         entry[0] += total
         entry[1] += units
 
-    def report(self) -> dict[str, float]:
-        """Mean losses since the last report: `UPDATE` and `UPDATE.PART` -> value; empty if nothing was read since."""
+    def report(self, last: bool = False) -> dict[str, float]:
+        """Mean losses since the last report: `UPDATE` and `UPDATE.PART` -> value; empty if nothing was read since.
+
+        last: this report ends the run; the steps of the report before count once more, for it may follow close upon that.
+        """
+        if last:
+            for name, entry in self._before.items():
+                self._add(name, *entry)
         means = {name: total / units for name, (total, units) in self._totals.items() if units}
-        self._totals = {}
+        self._before, self._totals = self._totals, {}
         return means
 
     def state(self) -> dict[str, Any]:
@@ -73,7 +80,7 @@ class Meter:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` gave."""
-        self._waiting = []
+        self._waiting, self._before = [], {}
         self._totals = {name: list(entry) for name, entry in state.items()}
 
 
