@@ -36,7 +36,7 @@ def table(n: int = 600, seed: int = 0) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
     number, category = draw.normal(size=(n, 3)).astype(np.float32), draw.integers(0, 5, (n, 2)).astype(np.int32)
     score = 2 * number[:, 0] - number[:, 1] + np.array([-2, 0, 0, 1, 2])[category[:, 1]]
-    return {"number": number, "category": category, "y": (score + draw.logistic(size=n) / 2 > 0).astype(np.int64)}
+    return {"inputs.number": number, "inputs.category": category, "y": (score + draw.logistic(size=n) / 2 > 0).astype(np.int64)}
 
 
 def questions(columns):
@@ -68,7 +68,7 @@ def test_classifiers_learn_and_give_log_probabilities_of_every_class(make):
 @pytest.mark.parametrize("make", [baselines.linear, baselines.boosting])
 def test_regressors_learn_the_standardised_number(make):
     columns, new = table(), table(seed=1)
-    columns["y"], new["y"] = (c["number"][:, 0] * 2 + (c["category"][:, 0] == 3) for c in (columns, new))
+    columns["y"], new["y"] = (c["inputs.number"][:, 0] * 2 + (c["inputs.category"][:, 0] == 3) for c in (columns, new))
     runner = make("y", "number").fit(examples(**columns), pipeline(0), KEY)
     value = forward(runner, new, "y.value")
     assert value.shape == (600,)
@@ -77,10 +77,10 @@ def test_regressors_learn_the_standardised_number(make):
 
 def test_linear_is_ridge_on_scaled_and_one_hot_columns():
     columns = table()
-    columns["y"] = columns["number"][:, 0].astype(np.float64) ** 2 + columns["category"][:, 1]
+    columns["y"] = columns["inputs.number"][:, 0].astype(np.float64) ** 2 + columns["inputs.category"][:, 1]
     found = forward(baselines.linear("y", "number").fit(examples(**columns), pipeline(0), KEY), columns, "y.value")
-    number = columns["number"].astype(np.float64)
-    levels = [(columns["category"][:, [c]] == np.arange(5)).astype(float) for c in range(2)]
+    number = columns["inputs.number"].astype(np.float64)
+    levels = [(columns["inputs.category"][:, [c]] == np.arange(5)).astype(float) for c in range(2)]
     matrix = np.concatenate([(number - number.mean(0)) / number.std(0), *levels], 1)
     np.testing.assert_allclose(found, Ridge().fit(matrix, columns["y"]).predict(matrix), atol=1e-3)
 
@@ -88,7 +88,7 @@ def test_linear_is_ridge_on_scaled_and_one_hot_columns():
 def test_boosting_is_scikit_learns_with_its_defaults():
     columns = table()
     found = forward(baselines.boosting("y", "category").fit(examples(**columns), pipeline(2), KEY), columns)
-    matrix = np.concatenate([columns["number"], columns["category"]], 1).astype(float)
+    matrix = np.concatenate([columns["inputs.number"], columns["inputs.category"]], 1).astype(float)
     model = HistGradientBoostingClassifier(categorical_features=[3, 4]).fit(matrix, columns["y"])
     np.testing.assert_allclose(np.exp(found), model.predict_proba(matrix), atol=0.02)
 
@@ -98,7 +98,7 @@ def test_trivial_baselines_look_at_no_input():
     majority = baselines.majority("y").fit(examples(**columns), pipeline(3), KEY)
     shares = np.bincount(columns["y"], minlength=3) / 600
     np.testing.assert_allclose(np.exp(forward(majority, columns)), np.tile(shares.clip(1e-7), (600, 1)), rtol=1e-4)
-    columns["y"] = columns["number"][:, 0]
+    columns["y"] = columns["inputs.number"][:, 0]
     mean = baselines.mean("y").fit(examples(**columns), pipeline(0), KEY)
     np.testing.assert_allclose(forward(mean, columns, "y.value"), columns["y"].mean(), rtol=1e-5)
     assert baselines.majority("y").kind == baselines.mean("y").kind == "trivial"
@@ -106,7 +106,7 @@ def test_trivial_baselines_look_at_no_input():
 
 def test_unseen_levels_and_an_empty_batch_are_answered():
     columns = table()
-    new = {"number": columns["number"][:2], "category": np.array([[99, 3], [4, 10_000]], np.int32)}
+    new = {"inputs.number": columns["inputs.number"][:2], "inputs.category": np.array([[99, 3], [4, 10_000]], np.int32)}
     for make in (baselines.linear, baselines.boosting):
         runner = make("y", "category").fit(examples(**columns), pipeline(2), KEY)
         assert np.isfinite(runner.run("forward", new)[0]["y.logits"]).all()
@@ -117,11 +117,11 @@ def test_unseen_levels_and_an_empty_batch_are_answered():
 def test_a_column_of_many_levels_is_boosted_by_its_frequent_ones():
     draw = np.random.default_rng(0)
     codes = np.concatenate([np.repeat(np.arange(200), 10), np.arange(200, 1000)])[:, None]
-    columns = {"category": codes.astype(np.int32), "y": (codes[:, 0] % 2).astype(np.int64)}
+    columns = {"inputs.category": codes.astype(np.int32), "y": (codes[:, 0] % 2).astype(np.int64)}
     order = draw.permutation(len(codes))
     columns = {name: array[order] for name, array in columns.items()}
     logits = forward(baselines.boosting("y", "category").fit(examples(**columns), pipeline(2), KEY), columns)
-    frequent = columns["category"][:, 0] < 200
+    frequent = columns["inputs.category"][:, 0] < 200
     assert (logits.argmax(1) == columns["y"])[frequent].mean() > 0.95
 
 
@@ -156,7 +156,7 @@ def test_the_same_key_gives_the_same_answers_and_a_sample_is_said(monkeypatch):
 def test_many_classes_take_fewer_rounds_and_say_so(monkeypatch):
     monkeypatch.setattr(baselines, "MOST_TREES", 60)
     draw = np.random.default_rng(0)
-    columns = {"number": draw.normal(size=(200, 2)), "y": draw.integers(0, 4, 200)}
+    columns = {"inputs.number": draw.normal(size=(200, 2)), "y": draw.integers(0, 4, 200)}
     runner = baselines.boosting("y", "category").fit(examples(**columns), pipeline(4), KEY)
     assert runner.notes == ("15 rounds instead of 100, because each grows 4 trees",)
 

@@ -38,7 +38,7 @@ def parts():
         codes = np.stack([frame[c].map(levels[c]).fillna(0).astype(np.int32) for c in categories], 1)
         number = (frame[numbers] - frames[0][numbers].mean()) / frames[0][numbers].std()
         truth = frame[14].str.startswith(">").to_numpy().astype(np.int64)
-        columns = {"number": number.to_numpy(np.float32), "category": codes, "income": truth}
+        columns = {"inputs.number": number.to_numpy(np.float32), "inputs.category": codes, "income": truth}
         found.append(RowExamples(Encoded(columns, np.arange(len(frame)))))
     return found
 

@@ -65,9 +65,9 @@ def test_examples_hold_the_stacked_inputs_and_the_targets():
     task, pipeline = task_of("colour", "price")
     columns = examples_of(task, pipeline).columns
     assert {n: c.shape for n, c in columns.items()} == {
-        "number": (4, 2), "number.position": (4, 1), "category": (4, 1), "colour": (4,), "price": (4,),
+        "inputs.number": (4, 2), "inputs.number.position": (4, 1), "inputs.category": (4, 1), "colour": (4,), "price": (4,),
     }  # fmt: skip
-    assert set(examples_of(task, pipeline, "predict").columns) == {"number", "number.position", "category"}
+    assert set(examples_of(task, pipeline, "predict").columns) == {"inputs.number", "inputs.number.position", "inputs.category"}
 
 
 def test_balanced_classes_weigh_in_training_and_selection_but_not_in_proof():

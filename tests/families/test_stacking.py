@@ -29,12 +29,12 @@ def encoded():
 
 def test_scalars_are_stacked_by_kind_and_heavier_fields_keep_their_names():
     found = stack(SCHEMA, encoded())
-    assert set(found.columns) == {"number", "number.position", "category", "photo", "y"}
-    np.testing.assert_array_equal(found.columns["number"], [[0, 0, 0], [1, 10, 1], [2, 20, 0]])
-    np.testing.assert_array_equal(found.columns["number.position"], [[1, 2], [2, 3], [3, 4]])
-    np.testing.assert_array_equal(found.columns["category"], [[2], [0], [1]])
-    assert found.columns["number"].dtype == np.float32
-    assert found.columns["category"].dtype == np.int32
+    assert set(found.columns) == {"inputs.number", "inputs.number.position", "inputs.category", "photo", "y"}
+    np.testing.assert_array_equal(found.columns["inputs.number"], [[0, 0, 0], [1, 10, 1], [2, 20, 0]])
+    np.testing.assert_array_equal(found.columns["inputs.number.position"], [[1, 2], [2, 3], [3, 4]])
+    np.testing.assert_array_equal(found.columns["inputs.category"], [[2], [0], [1]])
+    assert found.columns["inputs.number"].dtype == np.float32
+    assert found.columns["inputs.category"].dtype == np.int32
     assert found.problems == {1: "bad"}
 
 
@@ -44,16 +44,24 @@ def test_kinds_without_a_field_give_no_array():
     assert set(stack(schema, only).columns) == {"photo", "y"}
 
 
-def test_a_target_that_is_called_like_a_stacked_array_is_refused_with_the_way_out():
+def test_a_target_may_be_called_category():
     schema = Schema((Field("k", "category"), Field("category", "category", "target")))
-    with pytest.raises(DataError, match=r"may not be called 'category'[\s\S]*rename"):
-        stack(schema, Encoded({"k": np.zeros(2, int), "category": np.zeros(2, int)}, np.arange(2)))
+    found = stack(schema, Encoded({"k": np.zeros(2, int), "category": np.ones(2, int)}, np.arange(2))).columns
+    np.testing.assert_array_equal(found["category"], [1, 1])
+    np.testing.assert_array_equal(found["inputs.category"], [[0], [0]])
+
+
+def test_a_target_that_is_called_like_a_stacked_array_is_refused_with_the_way_out():
+    schema = Schema((Field("k", "category"), Field("inputs.category", "category", "target")))
+    with pytest.raises(DataError, match=r"may not be called 'inputs.category'[\s\S]*rename"):
+        stack(schema, Encoded({"k": np.zeros(2, int), "inputs.category": np.zeros(2, int)}, np.arange(2)))
 
 
 def test_columns_called_like_the_arrays_are_fine_as_inputs():
     schema = Schema((Field("number", "category"), Field("category", "number"), Field("y", "number", "target")))
     columns = {"number": np.array([1]), "category": np.ones(1), "category.position": np.ones(1), "y": np.ones(1)}
-    assert set(stack(schema, Encoded(columns, np.arange(1))).columns) == {"number", "number.position", "category", "y"}
+    found = stack(schema, Encoded(columns, np.arange(1))).columns
+    assert set(found) == {"inputs.number", "inputs.number.position", "inputs.category", "y"}
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60))

@@ -140,6 +140,12 @@ def test_a_long_path_is_shown_by_its_end() -> None:
     assert "somewhere" not in text
 
 
+def test_many_files_are_named_by_their_folder() -> None:
+    files = [{"path": f"/data/pets/{kind}/{i}.png"} for kind in ("cat", "dog") for i in range(32)]
+    text = printed({"event": "run", "id": "i/001", "data": {"files": files, "file_count": 900, "rows": 900}})
+    assert "900 files in /data/pets/ · 900 rows" in text
+
+
 def test_plain_progress_is_at_most_one_line_in_ten_seconds_and_the_last() -> None:
     stream, clock = io.StringIO(), Clock()
     terminal = Terminal("auto", stream, clock)

@@ -101,8 +101,15 @@ class Sizes:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Sizes:
-        """The sizes that `to_json` wrote."""
-        return Sizes({n: tuple(s) for n, s in value["fields"].items()}, value["examples"], value["seconds"])
+        """The sizes that `to_json` wrote. Raises BundleError for anything else: the values come from a file."""
+        fields, examples, seconds = (value.get(name) for name in ("fields", "examples", "seconds"))
+        whole = isinstance(fields, dict) and all(
+            isinstance(s, list) and all(type(n) is int and 0 <= n < 2**31 for n in s) for s in fields.values()
+        )
+        timed = seconds is None or (type(seconds) in (int, float) and seconds > 0)
+        if not (whole and type(examples) is int and examples >= 0 and timed and len(value) == 3):
+            raise BundleError("the sizes in config.json are not of the form {fields, examples, seconds}")
+        return Sizes({n: tuple(s) for n, s in fields.items()}, examples, seconds)  # type: ignore[union-attr]
 
 
 @dataclass(frozen=True)

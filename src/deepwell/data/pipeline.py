@@ -53,7 +53,10 @@ class FieldPipeline:
                 continue
             parts, bad = kind.encode(table[name])
             for part, array in parts.items():
-                columns[f"{name}.{part}" if part else name] = array
+                full = f"{name}.{part}" if part else name
+                if full in columns or (part and full in self.kinds_):
+                    raise DataError(f"the columns {name!r} and {full!r} cannot stand side by side", repair="rename one")
+                columns[full] = array
             for row, why in bad.items():
                 problems.setdefault(row, f"column {name!r}: {why}")
         if not problems:

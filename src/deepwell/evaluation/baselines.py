@@ -2,7 +2,7 @@
 
 Each constructor gives a Baseline whose fit(examples, pipeline, key) answers the call `forward` of a prediction network:
 `TARGET.logits` (n, K) for a category (log probabilities) or `TARGET.value` (n,) for a number (standardised, as encoded).
-They read the arrays of the prediction family: `number` (n, F) float, `category` (n, C) int, one (n, c, h, w) uint8 array for
+They read the arrays of the prediction family: `inputs.number` (n, F) float, `inputs.category` (n, C) int, one (n, c, h, w) uint8 array for
 each image field, and the target by name; what is not there is not used.
 
 Unusual: default settings of scikit-learn and a bounded time on two cores. What bounds it (a sample of the rows, fewer
@@ -88,7 +88,7 @@ def boosting(target: str, kind: TargetKind) -> Baseline:
 
     def fit(examples: Examples, pipeline: Pipeline, key: Key) -> NumpyRunner:
         data = _Data.of(examples, pipeline, target, kind, key).sample(MOST_BOOSTED_ROWS, key)
-        if not {"number", "category"} & set(data.arrays):
+        if not {"inputs.number", "inputs.category"} & set(data.arrays):
             raise DataError("boosting reads numbers and categories; these examples have neither")
         return _boosted(data, key)
 
@@ -114,7 +114,7 @@ class _Data:
     def of(examples: Examples, pipeline: Pipeline, target: str, kind: str, key: Key) -> _Data:
         """The arrays of all examples that baselines know. Raises DataError if there are none."""
         images = tuple(f.name for f in pipeline.schema.inputs if f.kind == "image")
-        found = read_columns(examples, [target, f"{target}.weight", "number", "category", *images], key)
+        found = read_columns(examples, [target, f"{target}.weight", "inputs.number", "inputs.category", *images], key)
         truth, weights = found.pop(target), found.pop(f"{target}.weight", None)
         arrays = {n: a for n, a in found.items() if a.ndim == 4 or a.shape[1] > 0}
         if not arrays:

@@ -58,10 +58,10 @@ class Linear:
 
     def width(self, arrays: Arrays) -> int:
         """About how many columns the matrix will have."""
-        codes = arrays.get("category")
+        codes = arrays.get("inputs.category")
         levels = 0 if codes is None else sum(min(MOST_ONE_HOT, len(np.unique(column))) for column in codes.T)
         pixels = sum(int(arrays[n].shape[1]) * SMALL_SIDE**2 for n in self.images)
-        return levels + pixels + (int(arrays["number"].shape[1]) if "number" in arrays else 0)
+        return levels + pixels + (int(arrays["inputs.number"].shape[1]) if "inputs.number" in arrays else 0)
 
     def fit(self, arrays: Arrays) -> Any:
         """Learn scales and levels; returns the matrix (n, width), dense, or scipy's CSR where dense would be large."""
@@ -74,10 +74,10 @@ class Linear:
             floor = 0.1 * float(np.median(spread)) if self.images else 0.0
             self.centre_ = centre.astype(np.float32)
             self.scale_ = np.where(spread > max(floor, 1e-9), spread, max(floor, 1.0)).astype(np.float32)
-        if "category" in arrays:
+        if "inputs.category" in arrays:
             self.one_hot_ = OneHotEncoder(
                 handle_unknown="infrequent_if_exist", max_categories=MOST_ONE_HOT, dtype=np.float32
-            ).fit(arrays["category"])
+            ).fit(arrays["inputs.category"])
         return self.encode(arrays)
 
     def encode(self, arrays: Arrays) -> Any:
@@ -88,7 +88,7 @@ class Linear:
             dense /= self.scale_
         if self.one_hot_ is None:
             return dense
-        sparse = self.one_hot_.transform(arrays["category"])
+        sparse = self.one_hot_.transform(arrays["inputs.category"])
         if dense.shape[0] * (dense.shape[1] + sparse.shape[1]) <= MOST_DENSE:
             return np.concatenate([dense, sparse.toarray()], axis=1)
         from scipy.sparse import csr_array, hstack  # type: ignore[import-untyped]
@@ -98,8 +98,8 @@ class Linear:
     def _dense(self, arrays: Arrays) -> NDArray[np.float32]:
         """(n, F + pixels): numbers (missing: 0, the centre of encoded numbers) and small pixels."""
         pieces = [np.zeros((row_count(arrays), 0), np.float32)]
-        if "number" in arrays:
-            pieces.append(np.nan_to_num(arrays["number"].astype(np.float32), nan=0.0))
+        if "inputs.number" in arrays:
+            pieces.append(np.nan_to_num(arrays["inputs.number"].astype(np.float32), nan=0.0))
         pieces += [small_pixels(arrays[name]) for name in self.images]
         return np.concatenate(pieces, axis=1)
 
@@ -113,22 +113,22 @@ class Levels:
 
     def fit(self, arrays: Arrays) -> NDArray[np.float64]:
         """Learn which levels are frequent; returns the matrix (n, F + C)."""
-        for column in arrays.get("category", np.zeros((0, 0), np.int64)).T:
+        for column in arrays.get("inputs.category", np.zeros((0, 0), np.int64)).T:
             counts = np.bincount(column)
             frequent = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
             mapping = np.full(len(counts) + 1, MOST_LEVELS)  # the last entry stands for levels beyond
             mapping[frequent] = np.arange(len(frequent))
             self.maps_.append(mapping)
-        numbers = arrays["number"].shape[1] if "number" in arrays else 0
+        numbers = arrays["inputs.number"].shape[1] if "inputs.number" in arrays else 0
         self.categorical = np.arange(numbers + len(self.maps_)) >= numbers
         return self.encode(arrays)
 
     def encode(self, arrays: Arrays) -> NDArray[np.float64]:
         """The matrix of these examples."""
         pieces: list[NDArray[np.float64]] = [np.zeros((row_count(arrays), 0))]
-        if "number" in arrays:
-            pieces.append(arrays["number"].astype(np.float64))
-        for mapping, column in zip(self.maps_, arrays.get("category", np.zeros((0, 0))).T, strict=True):
+        if "inputs.number" in arrays:
+            pieces.append(arrays["inputs.number"].astype(np.float64))
+        for mapping, column in zip(self.maps_, arrays.get("inputs.category", np.zeros((0, 0))).T, strict=True):
             pieces.append(mapping[np.minimum(column, len(mapping) - 1)][:, None].astype(np.float64))
         return np.concatenate(pieces, axis=1)
 

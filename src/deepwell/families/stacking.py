@@ -26,10 +26,10 @@ def stack(schema: Schema, encoded: Encoded) -> Encoded:
     levels = [columns.pop(n) for n in category_names]
     stacked: dict[str, EncodedColumn] = {}
     if number_names:
-        stacked["number"] = np.stack([*values, *absent], axis=1).astype(np.float32, copy=False)
-        stacked["number.position"] = np.stack(positions, axis=1).astype(np.float32, copy=False)
+        stacked["inputs.number"] = np.stack([*values, *absent], axis=1).astype(np.float32, copy=False)
+        stacked["inputs.number.position"] = np.stack(positions, axis=1).astype(np.float32, copy=False)
     if category_names:
-        stacked["category"] = np.stack(levels, axis=1).astype(np.int32)
+        stacked["inputs.category"] = np.stack(levels, axis=1).astype(np.int32)
     clash = sorted(set(stacked) & set(columns))
     if clash:
         raise DataError(f"a column may not be called {clash[0]!r} here", repair="rename the column")

@@ -18,7 +18,18 @@ from markupsafe import Markup
 from deepwell.reports import plots
 from deepwell.reports.story import Event, Story, wall
 from deepwell.reports.svg import ACCENT, FAULTS, MUTED, SECOND, bars
-from deepwell.tracking.text import decimals, duration, measure, measured, number, plural, setting, size, visible
+from deepwell.tracking.text import (
+    decimals,
+    duration,
+    measure,
+    measured,
+    number,
+    plural,
+    setting,
+    shared_folder,
+    size,
+    visible,
+)
 
 View = dict[str, Any]
 SHOWN_COLUMNS = 40
@@ -127,7 +138,7 @@ def _data(story: Story) -> View | None:
             {"path": f.get("path", ""), "size": size(f.get("bytes")), "sha256": f.get("sha256", "")}
             for f in data.get("files", [])
         ],
-        "rows": data.get("rows"), "read": rejected.get("read"), "used": rejected.get("used"),
+        "file_count": data.get("file_count", len(data.get("files", []))), "read": rejected.get("read"),
         "rejected": rejected.get("count") or 0, "listed": rejected.get("rows", []),
     }  # fmt: skip
 
@@ -272,13 +283,9 @@ def _examples(story: Story) -> View | None:
 
 def _without_folder(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """The rows with the folder that all their first cells share (`/data/pets/cat/7.png`) left out of them."""
-    first = [row[0].split("/") for row in rows if row and isinstance(row[0], str)]
-    if not first or len(first) < len(rows):
-        return [list(row) for row in rows]
-    shared = 0
-    while all(len(path) > shared + 1 and path[shared] == first[0][shared] for path in first):
-        shared += 1
-    return [["/".join(path[shared:]), *row[1:]] for path, row in zip(first, rows, strict=True)]
+    first = [row[0] for row in rows if row and isinstance(row[0], str)]
+    folder = shared_folder(first) if len(first) == len(rows) else ""
+    return [[row[0][len(folder) :], *row[1:]] if folder else list(row) for row in rows]
 
 
 def _example_cell(cell: Any) -> View:

@@ -65,8 +65,8 @@ class TrainOptions(SchemaAsked):
     set: Annotated[Pairs, Knob("knob=value (see `deepwell tasks NAME`); may be given again")] = field(
         default_factory=dict
     )
-    plan: Annotated[Pairs, Knob("field=value of the plan, e.g. threads=1 or precision=float32; may be given again")] = field(
-        default_factory=dict
+    plan: Annotated[Pairs, Knob("field=value of the plan, e.g. threads=1 or precision=float32; may be given again")] = (
+        field(default_factory=dict)
     )
     positive: Annotated[str | None, Knob("class that counts as positive, for two classes")] = None
     metric: Annotated[str | None, Knob("primary metric, e.g. accuracy, auc, rmse")] = None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepwell.tracking.text import duration, measure, measured, number, plural, setting, size, visible
+from deepwell.tracking.text import duration, measure, measured, number, plural, setting, shared_folder, size, visible
 
 Event = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -40,7 +40,10 @@ def block(event: Event) -> Block | None:
 def _run(event: Event) -> Block:
     files = event.get("data", {}).get("files", [])
     rows = event.get("data", {}).get("rows")
-    what = ", ".join(_path(f["path"]) for f in files[:3]) + (f" and {len(files) - 3} more" if files[3:] else "")
+    paths = [str(f["path"]) for f in files]
+    what = ", ".join(_path(path) for path in paths)
+    if len(paths) > 3:
+        what = f"{plural(event['data'].get('file_count', len(paths)), 'file')} in {_path(shared_folder(paths) or './')}"
     limit = event.get("time")
     facts = [plural(rows, "row") if rows is not None else "", f"seed {event.get('seed')}"]
     facts += [f"time limit {duration(limit)}"] if limit else []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -20,6 +20,15 @@ def visible(value: Any, limit: int = 200) -> str:
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     return escape_terminal(text)
+
+
+def shared_folder(paths: Sequence[str]) -> str:
+    """The folder that all paths share, with its last slash; empty where there is none."""
+    split = [path.split("/") for path in paths]
+    shared = 0
+    while split and all(len(parts) > shared + 1 and parts[shared] == split[0][shared] for parts in split):
+        shared += 1
+    return "".join(part + "/" for part in split[0][:shared]) if split else ""
 
 
 def number(value: Any, digits: int = 4) -> str:

@@ -6,6 +6,7 @@ Python runs per example and nothing is shuffled in memory. Otherwise `Examples.t
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -40,5 +41,12 @@ def _resident(column: NDArray[Any], device: torch.device) -> Tensor:
     """A column on the device; on the CPU it shares memory where it can, for it is only ever read."""
     if column.dtype.kind == "f" and column.dtype != np.float32:
         column = column.astype(np.float32)
-    shareable = column.flags.writeable and column.dtype.isnative and all(s >= 0 for s in column.strides)
-    return (torch.from_numpy(column) if shareable else to_tensor(column)).to(device)
+    shareable = column.dtype.isnative and column.size and all(s >= 0 for s in column.strides)
+    return (_shared(column) if shareable else to_tensor(column)).to(device)
+
+
+def _shared(column: NDArray[Any]) -> Tensor:
+    """A tensor over the array's own memory, also where that is read-only (torch only warns, and nothing here writes)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(column)

@@ -37,12 +37,12 @@ def test_several_pictures_scalars_and_targets_together():
     ).eval()
     arrays = {
         "front": pictures(6), "back": pictures(6, (3, 20, 9)),
-        "number": torch.randn(6, 2), "number.position": torch.rand(6, 1), "category": torch.randint(0, 4, (6, 1)),
+        "inputs.number": torch.randn(6, 2), "inputs.number.position": torch.rand(6, 1), "inputs.category": torch.randint(0, 4, (6, 1)),
     }  # fmt: skip
     outputs, _ = network(arrays)
     assert outputs["label.logits"].shape == (6, 3)
     assert outputs["dose.value"].shape == (6,)
-    changed, _ = network({**arrays, "category": (arrays["category"] + 1) % 4})
+    changed, _ = network({**arrays, "inputs.category": (arrays["inputs.category"] + 1) % 4})
     assert not torch.equal(changed["label.logits"], outputs["label.logits"])
     assert {name.split(".")[1] for name, _ in network.encoder.named_parameters(prefix="encoder")} == {
         "front", "back", "number", "category"
@@ -64,6 +64,6 @@ def test_any_column_name_can_be_a_picture(column):
 
 
 def test_different_columns_get_different_modules():
-    columns = ["a.b", "a%2Eb", "a_b", "keys", "keys%", "", "%"]
-    assert len({module_name(c) for c in columns}) == len(columns)
+    columns = ["a.b", "a%2Eb", "a_b", "keys", "keys%", "", "%", "number", "category"]
+    assert len({"number", "category", *map(module_name, columns)}) == len(columns) + 2
     assert module_name("image") == "image"

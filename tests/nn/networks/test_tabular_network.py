@@ -23,9 +23,9 @@ def build(numbers=True, categories=True, targets=None):
 def arrays(n=6):
     draws = np.random.default_rng(0)
     return {
-        "number": draws.normal(size=(n, 3)).astype(np.float32),
-        "number.position": draws.uniform(0, 2, (n, 2)).astype(np.float32),
-        "category": draws.integers(0, 4, (n, 1)).astype(np.int32),
+        "inputs.number": draws.normal(size=(n, 3)).astype(np.float32),
+        "inputs.number.position": draws.uniform(0, 2, (n, 2)).astype(np.float32),
+        "inputs.category": draws.integers(0, 4, (n, 1)).astype(np.int32),
     }
 
 

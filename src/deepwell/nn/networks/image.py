@@ -9,6 +9,7 @@ Legend: n rows, K classes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,8 @@ EMBEDDING = 8
 
 
 class ImageNetwork(nn.Module):
-    """Arrays `<picture>` (n, c, h, w), `number`, `number.position`, `category` -> `TARGET.logits` (n, K) or `TARGET.value` (n,).
+    """Arrays `<picture>` (n, c, h, w), `inputs.number`, `inputs.number.position`, `inputs.category` (families/prediction.py)
+    -> `TARGET.logits` (n, K) or `TARGET.value` (n,).
 
     pictures: column -> (channels, height, width). numbers: column -> (columns, knots), see families/positions.py.
     categories: column -> levels. targets: column -> classes, None for a number.
@@ -74,16 +76,19 @@ class ImageNetwork(nn.Module):
     def _encode(self, arrays: Mapping[str, Tensor]) -> Tensor:
         found = [self.encoder[module](arrays[name]) for name, module in self.pictures.items()]
         if "number" in self.encoder:
-            found.append(self.encoder["number"](arrays["number"], arrays["number.position"]))
+            found.append(self.encoder["number"](arrays["inputs.number"], arrays["inputs.number.position"]))
         if "category" in self.encoder:
-            found.append(self.encoder["category"](arrays["category"]))
+            found.append(self.encoder["category"](arrays["inputs.category"]))
         return torch.cat(found, dim=1)
 
 
 def module_name(column: str) -> str:
-    """A column's name as torch lets a submodule be called: no dots, no attribute of ModuleDict, never empty.
+    """A column's name as torch and a bundle let a submodule be called: letters, digits, dashes; never empty, at most 100 long.
 
-    Different columns get different names: what is not allowed is written as a percent sign and its code point.
+    Different columns get different names: what is not allowed is written as `_` and its code point in hex and `_`; a name
+    that would be too long, or is taken, ends in a hash of the whole.
     """
-    name = column.replace("%", "%25").replace(".", "%2E")
-    return f"{name}%" if not name or hasattr(nn.ModuleDict(), name) else name
+    name = "".join(c if (c.isascii() and c.isalnum()) or c == "-" else f"_{ord(c):x}_" for c in column)
+    if len(name) > 100 or name in ("", "number", "category") or hasattr(nn.ModuleDict(), name):
+        name = f"{name[:60]}_{hashlib.sha256(column.encode()).hexdigest()[:16]}"
+    return name

@@ -34,7 +34,7 @@ class TabularShape:
 
 
 class TabularNetwork(nn.Module):
-    """Arrays `number`, `number.position`, `category` -> `TARGET.logits` (n, K) or `TARGET.value` (n,).
+    """Arrays `inputs.number`, `inputs.number.position`, `inputs.category` -> `TARGET.logits` (n, K) or `TARGET.value` (n,).
 
     numbers: column -> (columns, knots), see families/positions.py. categories: column -> levels. targets: column -> classes,
     None for a number. encoder_rate: factor of the learning rate of the encoders, whose gradients are small: each of their
@@ -88,7 +88,7 @@ class TabularNetwork(nn.Module):
     def _encode(self, arrays: Mapping[str, Tensor]) -> Tensor:
         found = []
         if "number" in self.encoder:
-            found.append(self.encoder["number"](arrays["number"], arrays["number.position"]))
+            found.append(self.encoder["number"](arrays["inputs.number"], arrays["inputs.number.position"]))
         if "category" in self.encoder:
-            found.append(self.encoder["category"](arrays["category"]))
+            found.append(self.encoder["category"](arrays["inputs.category"]))
         return torch.cat(found, dim=1)
