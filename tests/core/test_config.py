@@ -61,3 +61,14 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_defaults_of_the_recipe_are_within_their_own_limits() -> None:
     assert make(Recipe, to_json(Recipe())) == Recipe()
+
+
+def test_an_optional_knob_takes_none() -> None:
+    @dataclass(frozen=True)
+    class Question:
+        top: Annotated[int | None, Knob("tokens to choose from", low=1)] = None
+
+    assert make(Question, {"top": "5"}).top == 5
+    assert make(Question, {"top": "none"}).top is None
+    with pytest.raises(ConfigError, match="top must be a whole number of at least 1, or none; got '0'"):
+        make(Question, {"top": "0"})

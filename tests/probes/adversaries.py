@@ -84,7 +84,7 @@ class Adversaries(Task):
         def fit(examples, pipeline, key):
             centre = np.array([[examples.columns[n].mean() for n in "uv"]], np.float32)
             return NumpyRunner(
-                {"generate": lambda arrays, state: ({"point": centre.repeat(len(arrays["noise"]), 0)}, 0)}
+                {"generate": lambda arrays, state: ({"point": centre.repeat(len(arrays["noise"]), 0)}, state)}
             )
 
         return (Baseline("the mean point", "trivial", fit),)

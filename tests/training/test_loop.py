@@ -319,7 +319,7 @@ def test_a_non_finite_step_changes_nothing_and_is_named(where):
 
     def bad(network, batch, draw):
         good = loss(network, batch, draw)
-        at_twenty = draw.value == Key(7).fold("step", 20, "micro", 0).value
+        at_twenty = draw.value == Key(7).fold("step", 20, "micro", 0, "process", 0).value
         if not at_twenty:
             return good
         extra = network.body.bias.sum()

@@ -32,18 +32,21 @@ class Knob:
 
 @dataclass(frozen=True)
 class Option:
-    """A knob as found in a dataclass: its name, type (int, float, bool or str), default and Knob."""
+    """A knob as found in a dataclass: name, type (int, float, bool or str), default, Knob; optional: None is a value too."""
 
     name: str
     type: type
     default: Any
     knob: Knob
+    optional: bool = False
 
     def parse(self, value: Any) -> Any:
         """The value as this option's type, within its limits. Text is read as the command line gives it.
 
         Raises ConfigError: what the option must be and what it got.
         """
+        if self.optional and (value is None or value == "none"):
+            return None
         try:
             parsed = _cast(value, self.type)
         except (ValueError, TypeError, OverflowError):
@@ -59,6 +62,9 @@ class Option:
 
     def must(self) -> str:
         """What the option must be, in words: `a number from 0 to 1`."""
+        return f"{self._must()}, or none" if self.optional else self._must()
+
+    def _must(self) -> str:
         if self.knob.choices:
             return "one of " + ", ".join(repr(c) for c in self.knob.choices)
         noun = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[self.type]
@@ -95,7 +101,8 @@ def options(config: type) -> list[Option]:
             base, *extras = typing.get_args(hint)
             knob = next((e for e in extras if isinstance(e, Knob)), None)
             if knob is not None:
-                found.append(Option(f.name, base, f.default, knob))
+                types = [t for t in typing.get_args(base) or (base,) if t is not type(None)]
+                found.append(Option(f.name, types[0], f.default, knob, optional=len(typing.get_args(base)) > 1))
     return found
 
 

@@ -53,9 +53,21 @@ class Examples(ABC):
             raise ValueError(f"these examples have no state; got {sorted(state)}")
 
     def batches(self, size: int, key: Key) -> Iterator[Batch]:
-        """All examples once, in order, in batches of at most `size`."""
-        for start in range(0, self.count or 0, size):
-            yield self.take(np.arange(start, min(start + size, self.count or 0)), key)
+        """All examples once, in order, in batches of at most `size`.
+
+        Where examples have costs a batch also costs at most `size` average ones, padding included (examples times the
+        dearest of them), so that measuring needs no more memory than training; a single dear example stands alone.
+        """
+        count = self.count or 0
+        start = 0
+        while start < count:
+            end = min(start + size, count)
+            if self.costs is not None:
+                dearest = np.maximum.accumulate(self.costs[start:end])
+                fitting = np.count_nonzero(dearest * np.arange(1, end - start + 1) <= size * float(self.costs.mean()))
+                end = start + max(1, int(fitting))
+            yield self.take(np.arange(start, end), key)
+            start = end
 
 
 class RowExamples(Examples):

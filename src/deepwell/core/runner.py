@@ -61,7 +61,13 @@ class NumpyRunner:
 
     def pick(self, state: State, rows: NDArray[np.int64]) -> State:
         """See Runner."""
-        return None if state is None else {name: array[rows] for name, array in state.items()}
+        if state is None:
+            return None
+        if isinstance(state, Mapping):
+            return {name: self.pick(part, rows) for name, part in state.items()}
+        if isinstance(state, tuple | list):
+            return type(state)(self.pick(part, rows) for part in state)
+        return state[rows]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Each constructor gives a Baseline whose fit(examples, pipeline, key) answers the call `forward` of a prediction network:
 `TARGET.logits` (n, K) for a category (log probabilities) or `TARGET.value` (n,) for a number (standardised, as encoded).
-They read the arrays of the prediction family: `inputs.number` (n, F) float, `inputs.category` (n, C) int, one (n, c, h, w) uint8 array for
-each image field, and the target by name; what is not there is not used.
+They read the arrays of the prediction family: `inputs.number` (n, F) float, `inputs.category` (n, C) int, one (n, c, h, w)
+uint8 array for each image field, and the target by name; what is not there is not used.
 
 Unusual: default settings of scikit-learn and a bounded time on two cores. What bounds it (a sample of the rows, fewer
 rounds) is said in the runner's notes and never silent. Classical baselines use the weights `TARGET.weight` (n,) that the

@@ -169,7 +169,7 @@ class Loop:
             self._meter.add(self._steps + 1, updater.update.name, sums)
 
     def _micro_step(self, updater: Updater, number: int, micro: int, index: IntArray, sums: Sums | None) -> Sums:
-        draw = self._job.key.fold("step", self._steps, "micro", micro)
+        draw = self._job.key.fold("step", self._steps, "micro", micro, "process", 0)
         self._seed(draw)
         batch = self._batch(index, draw)
         if number:  # another update sees the same batch with draws of its own

@@ -37,7 +37,8 @@ def test_several_pictures_scalars_and_targets_together():
     ).eval()
     arrays = {
         "front": pictures(6), "back": pictures(6, (3, 20, 9)),
-        "inputs.number": torch.randn(6, 2), "inputs.number.position": torch.rand(6, 1), "inputs.category": torch.randint(0, 4, (6, 1)),
+        "inputs.number": torch.randn(6, 2), "inputs.number.position": torch.rand(6, 1),
+        "inputs.category": torch.randint(0, 4, (6, 1)),
     }  # fmt: skip
     outputs, _ = network(arrays)
     assert outputs["label.logits"].shape == (6, 3)
