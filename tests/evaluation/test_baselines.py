@@ -36,7 +36,11 @@ def table(n: int = 600, seed: int = 0) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(seed)
     number, category = draw.normal(size=(n, 3)).astype(np.float32), draw.integers(0, 5, (n, 2)).astype(np.int32)
     score = 2 * number[:, 0] - number[:, 1] + np.array([-2, 0, 0, 1, 2])[category[:, 1]]
-    return {"inputs.number": number, "inputs.category": category, "y": (score + draw.logistic(size=n) / 2 > 0).astype(np.int64)}
+    return {
+        "inputs.number": number,
+        "inputs.category": category,
+        "y": (score + draw.logistic(size=n) / 2 > 0).astype(np.int64),
+    }
 
 
 def questions(columns):

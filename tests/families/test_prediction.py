@@ -67,7 +67,11 @@ def test_examples_hold_the_stacked_inputs_and_the_targets():
     assert {n: c.shape for n, c in columns.items()} == {
         "inputs.number": (4, 2), "inputs.number.position": (4, 1), "inputs.category": (4, 1), "colour": (4,), "price": (4,),
     }  # fmt: skip
-    assert set(examples_of(task, pipeline, "predict").columns) == {"inputs.number", "inputs.number.position", "inputs.category"}
+    assert set(examples_of(task, pipeline, "predict").columns) == {
+        "inputs.number",
+        "inputs.number.position",
+        "inputs.category",
+    }
 
 
 def test_balanced_classes_weigh_in_training_and_selection_but_not_in_proof():

@@ -60,7 +60,7 @@ class ImageConfig(PredictionConfig):
 
 
 class ImageClassification(Prediction):
-    """See the top of this file."""
+    """Pictures, with numbers and categories beside them: predict a class."""
 
     Config = ImageConfig
 

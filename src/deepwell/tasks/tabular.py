@@ -45,7 +45,7 @@ class TabularConfig(PredictionConfig):
 
 
 class Tabular(Prediction):
-    """See the top of this file."""
+    """Tables of numbers and categories: predict a class or a number."""
 
     Config = TabularConfig
 
