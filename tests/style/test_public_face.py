@@ -10,7 +10,8 @@ from deepwell.core import errors
 
 OPTIONS = {
     "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected --metric --missing "
-    "--names --out --plan --positive --quiet --role --schema --seed --set --size --steps --target --task --test --time --traceback",
+    "--names --out --plan --positive --quiet --role --schema --seed --set --size --steps --target --task --test --time "
+    "--traceback",
     "predict": "--device --out --task --traceback",
     "evaluate": "--json --map --task --traceback",
     "check": "--delimiter --encoding --header --kind --map --missing --names --role --save --schema --target --task --traceback",

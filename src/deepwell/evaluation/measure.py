@@ -18,13 +18,16 @@ from deepwell.core.keys import Key
 from deepwell.core.runner import Runner
 from deepwell.core.task import Pipeline, Task
 
+BATCH = 256
+"""Examples at once. Convolutions over 1024 pictures of 28x28 take 180 MB more and are no faster."""
+
 
 def measure(
     task: Task,
     runner: Runner,
     examples: Examples,
     pipeline: Pipeline,
-    size: int = 1024,
+    size: int = BATCH,
     key: Key | None = None,
     without: Sequence[str] = (),
 ) -> dict[str, NDArray[Any]]:

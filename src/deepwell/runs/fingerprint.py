@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from deepwell.core.table import ImageFile, Table
+from deepwell.core.table import PARTS, Column, ImageFile, Table
 from deepwell.store.files import sha256
 
 MOST_FILES_LISTED = 64
@@ -35,10 +36,39 @@ def fingerprint(table: Table) -> dict[str, Any]:
     return {"files": listed, "file_count": len(paths), "rows": len(table), "sha256": total.hexdigest()}
 
 
+def source(data: Any) -> Any:
+    """Where the data came from, for a run that is taken up again: absolute paths, or what kind of object it was."""
+    if isinstance(data, str | Path):
+        return str(Path(data).absolute())
+    if isinstance(data, list) and data and all(isinstance(d, str | Path) for d in data):
+        return [source(d) for d in data]
+    return None if data is None else f"a {type(data).__name__} in memory"
+
+
+def file_parts(table: Table, assignment: NDArray[np.int8]) -> dict[str, list[str]]:
+    """sha256 of each file -> the parts that its rows went to; empty for data made in memory."""
+    found: dict[str, set[str]] = {}
+    origin = table.origin
+    for number, path in enumerate(origin.files if origin else ()):
+        if origin and Path(path).is_file():
+            parts = np.unique(assignment[origin.file == number]).tolist()
+            found.setdefault(sha256(Path(path)), set()).update(PARTS[p] for p in parts)
+    for column in _pictures(table):
+        for cell, part in zip(column, assignment, strict=True):
+            if cell is not None and Path(str(cell)).is_file():
+                found.setdefault(sha256(Path(str(cell))), set()).add(PARTS[part])
+    return {digest: sorted(parts) for digest, parts in found.items()}
+
+
+def _pictures(table: Table) -> list[Column]:
+    """The columns that hold references to pictures."""
+    columns = [c for c in table.columns.values() if c.dtype == object]
+    return [c for c in columns if isinstance(next((v for v in c if v is not None), None), ImageFile)]
+
+
 def _paths(table: Table) -> list[str]:
     """All files that rows came from, and all pictures that rows point to, each once."""
     paths = dict.fromkeys(table.origin.files if table.origin else ())
-    for column in table.columns.values():
-        if column.dtype == object and len(column) and isinstance(column[np.argmax(column != None)], ImageFile):  # noqa: E711
-            paths.update(dict.fromkeys(str(v) for v in column if v is not None))
+    for column in _pictures(table):
+        paths.update(dict.fromkeys(str(v) for v in column if v is not None))
     return [p for p in paths if Path(p).is_file()]

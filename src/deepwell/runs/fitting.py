@@ -15,7 +15,7 @@ from deepwell.core import config as knobs
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
 from deepwell.core.task import Chosen, Sizes, Task
-from deepwell.evaluation.measure import measure
+from deepwell.evaluation.measure import BATCH, measure
 from deepwell.nn.runner import TorchRunner
 from deepwell.runs.options import TrainOptions
 from deepwell.runs.prepare import Prepared, prepare
@@ -23,7 +23,6 @@ from deepwell.runtime.predictor import Predictor
 from deepwell.training import budget, loop, plan, threads
 from deepwell.training.feed import Feed
 
-BATCH = 1024
 THREADS_SHARE = 0.04
 """Most of the training time that measuring the threads may take."""
 

@@ -8,6 +8,7 @@ import re
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from deepwell.core.config import Knob, Option
@@ -126,3 +127,19 @@ def seconds(name: str, value: Any) -> float:
     if not 0 < result < math.inf:
         raise ConfigError(f"{name} must be a duration such as 60s, 5m or 1h; got {value!r}")
     return result
+
+
+def to_json(options: Any) -> dict[str, Any]:
+    """Options as JSON values; `parse` reads them back. Data given as an object has no name: it is told by its type."""
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
+    return {name: _json(value) for name, value in values.items()}
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return float(value) if isinstance(value, Seconds) else value
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple | list):
+        return [_json(v) for v in value]
+    return str(value) if isinstance(value, Path) else f"a {type(value).__name__} in memory"

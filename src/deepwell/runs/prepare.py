@@ -21,23 +21,27 @@ from deepwell.core.task import Pipeline, Task
 from deepwell.data import sources
 from deepwell.data.fields.values import factorise, missing
 from deepwell.data.pipeline import FieldPipeline
-from deepwell.data.recognition import Edits, recognise
+from deepwell.data.recognition import Edits, describe, recognise
 from deepwell.data.splits import Parts, split
 from deepwell.data.usable import stop_if_many
+from deepwell.runs.fingerprint import file_parts, fingerprint
 from deepwell.runs.options import SchemaAsked, TrainOptions
 from deepwell.store import json as strict_json
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that training and evaluation need, and how the data came to it.
+    """All that training and evaluation need, and how the data came to it. The table itself is not kept, only its parts.
 
+    data, columns: the table's fingerprint and its columns' statistics, as the record has them. files: sha256 -> parts.
     rows_read = rows of all parts that became examples + len(rejected). seconds: name of a phase -> how long it took.
     """
 
     task: Task
     task_reason: str
-    table: Table
+    data: Mapping[str, Any]
+    columns: Sequence[Mapping[str, Any]]
+    files: Mapping[str, Sequence[str]]
     parts: Parts
     pipeline: Pipeline
     examples: Mapping[str, Examples]
@@ -90,10 +94,12 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     task_class, table, schema, reason = _data_and_task(data, options, tested=test_share != 0.0)
     task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options)))
     table, without_target = _without_missing_targets(table, schema)
+    data, columns = fingerprint(table), describe(table, schema)
     clock.lap("read")
     rule = task.split() if test_share is None else replace(task.split(), test=test_share)
     parts = split(table, schema, rule, Key(options.seed).fold("split"))
     _check_labels(parts, schema)
+    files = file_parts(table, parts.assignment)
     pipeline = task.pipeline(None) or FieldPipeline(schema)
     pipeline.fit(parts.train.rows)
     examples = {part.name: task.examples(part, pipeline) for part in _each(parts)}
@@ -103,7 +109,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     if examples["train"].count == 0:
         raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")
     clock.lap("fit")
-    return Prepared(task, reason, table, parts, pipeline, examples, rejected, rows_read, clock.laps)
+    return Prepared(task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps)
 
 
 def _each(parts: Parts) -> list[Part]:

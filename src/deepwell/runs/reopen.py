@@ -7,15 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from deepwell.core.errors import DataError
 from deepwell.core.scores import Score
 from deepwell.core.table import Rejected, Table
 from deepwell.core.task import Task
-from deepwell.runs.fingerprint import fingerprint
+from deepwell.runs.fingerprint import file_parts
 from deepwell.runs.prepare import renamed
 from deepwell.runtime.predictor import load
+from deepwell.store import json as strict_json
+from deepwell.store.json import Limit
 from deepwell.tracking import record
 from deepwell.tracking.directory import RunDirectory, sealed
 from deepwell.tracking.record import Record
+
+SPLIT_LIMIT = Limit(1 << 28, 10_000_000)
 
 
 @dataclass(frozen=True)
@@ -60,14 +67,16 @@ def evaluate(path: Path, data: Any, maps: Mapping[str, str], task: str | type[Ta
 
 
 def _counted(directory: RunDirectory, table: Table, found: Evaluation) -> Evaluation:
-    """The counter in the record is raised when the data are files that the run was made from."""
-    events = record.read(directory.record)
-    known = {f["sha256"] for e in events if e["event"] == "run" for f in e["data"]["files"]}
-    if not known & {f["sha256"] for f in fingerprint(table)["files"]}:
+    """The counter in the record is raised when the data hold files whose rows the run tested on."""
+    split = strict_json.read(directory.split.read_bytes(), str(directory.split), DataError, SPLIT_LIMIT)
+    parts = {
+        part for digest in file_parts(table, np.zeros(len(table), np.int8)) for part in split["files"].get(digest, ())
+    }
+    found = replace(found, trained_on="train" in parts)
+    if "test" not in parts:
         return found
-    opened = 1 + max((e["opened"] for e in events if e["event"] == "scores"), default=0)
-    tested = next((e["counts"]["test"] for e in events if e["event"] == "parts"), 0)
+    opened = 1 + max((e["opened"] for e in record.read(directory.record) if e["event"] == "scores"), default=0)
     scores = [s.to_json() for s in found.scores]
     with Record(directory.record) as writing:
         writing.emit({"event": "scores", "part": "test, again", "scores": scores, "opened": opened})
-    return replace(found, opened=opened, trained_on=found.rows - len(found.rejected) > tested)
+    return replace(found, opened=opened)

@@ -51,7 +51,9 @@ class Run:
     def scores(self) -> dict[str, Score]:
         """The scores on the test part when it was first opened, by metric name, primary first; NaN where undefined."""
         first = next((e for e in self.events if e["event"] == "scores"), {})
-        scores = [{k: math.nan if v is None else v for k, v in s.items()} for s in first.get("scores", [])]
+        scores: list[dict[str, Any]] = [
+            {k: math.nan if v is None else v for k, v in s.items()} for s in first.get("scores", [])
+        ]
         return {s["name"]: Score(**s) for s in scores}
 
     @property

@@ -23,22 +23,23 @@ from deepwell.core.errors import Interrupted, RunError
 from deepwell.core.keys import Key
 from deepwell.core.runner import Sink
 from deepwell.core.table import PARTS
-from deepwell.data.recognition import describe
 from deepwell.reports import render
 from deepwell.runs import evaluation, fitting, machine
 from deepwell.runs.card import card
-from deepwell.runs.fingerprint import fingerprint
+from deepwell.runs.fingerprint import source
 from deepwell.runs.interrupt import Stop, stopping
-from deepwell.runs.options import TrainOptions
+from deepwell.runs.options import TrainOptions, to_json
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runs.run import Run
 from deepwell.store import json as strict_json
 from deepwell.store.files import sha256, write_file
+from deepwell.store.lock import own
 from deepwell.tracking import record
 from deepwell.tracking.directory import RunDirectory, create
 from deepwell.tracking.record import Record
 from deepwell.training import plan
 
+ROWS_A_LINE = 10_000
 CLOSING_SECONDS = 7.0
 """Kept of a time limit for evaluation, sealing and the report; measured on two cores, 3 to 7 s for 16,000 test rows."""
 
@@ -85,13 +86,15 @@ def train(data: Any, options: TrainOptions, sinks: Sequence[Sink] = (), command:
     plan.device(options.device)
     prepared = prepare(data, options)
     directory = create(options.out, prepared.name)
-    with stopping() as stop, Record(directory.record, sinks) as writing:
+    with own(directory.path), stopping() as stop, Record(directory.record, sinks) as writing:
         stage = _Stage(prepared, options, directory, writing, started, stop)
+        finished = False
         try:
-            _run(stage, command)
-        except RunError as error:
-            stage.end("failed", {"reason": str(error)})
-            raise
+            _run(stage, data, command)
+            finished = True
+        finally:
+            if not finished:
+                stage.end("failed", {"reason": str(sys.exc_info()[1])})
     if not directory.model.exists():
         shutil.rmtree(directory.path)
         raise Interrupted("stopped on request before the network was trained; nothing was kept")
@@ -100,9 +103,9 @@ def train(data: Any, options: TrainOptions, sinks: Sequence[Sink] = (), command:
     return Run(directory, type(prepared.task))
 
 
-def _run(stage: _Stage, command: Sequence[str]) -> None:
+def _run(stage: _Stage, data: Any, command: Sequence[str]) -> None:
     """All phases after the data are prepared; nothing is sealed when the stop comes before the first step of training."""
-    _open(stage, command)
+    _open(stage, data, command)
     fitted = evaluation.fit_baselines(stage.prepared, stage.key, stage.record, stage.stop, stage.seconds_left())
     if stage.stop.requested:
         return
@@ -116,33 +119,43 @@ def _run(stage: _Stage, command: Sequence[str]) -> None:
     _close(stage, predictor.contents)
 
 
-def _open(stage: _Stage, command: Sequence[str]) -> None:
+def _open(stage: _Stage, data: Any, command: Sequence[str]) -> None:
     """Write down what is known before training."""
     prepared, options, directory = stage.prepared, stage.options, stage.directory
-    task, table, parts = prepared.task, prepared.table, prepared.parts
+    task, parts = prepared.task, prepared.parts
     opening = {
         "id": f"{directory.path.parent.name}/{directory.path.name}",
         "task": prepared.name,
         "command": list(command) or ["python", *sys.argv],
         "seed": options.seed,
         "time": options.time,
+        "source": source(data),
+        "options": to_json(options),
         "versions": machine.versions(),
         "machine": machine.machine(),
-        "data": fingerprint(table),
+        "data": prepared.data,
         "config": knobs.to_json(task.config),
     }
     write_file(directory.run, strict_json.write(opening))
     write_file(directory.schema, strict_json.write(task.schema.to_json()))
     counts = {part: prepared.examples[part].count for part in PARTS}
     digits = "".join(map(str, np.asarray(parts.assignment).tolist()))
-    split = {"reason": parts.reason, "notes": list(parts.notes), "counts": counts, "parts": list(PARTS), "rows": digits}
+    rows = [digits[i : i + ROWS_A_LINE] for i in range(0, len(digits), ROWS_A_LINE)]
+    split: dict[str, Any] = {
+        "reason": parts.reason,
+        "notes": list(parts.notes),
+        "counts": counts,
+        "parts": list(PARTS),
+        "rows": rows,
+    }
+    split["files"] = dict(prepared.files)
     write_file(directory.split, strict_json.write(split))
     lines = b"".join(strict_json.write({"where": r.where, "reason": r.reason}) + b"\n" for r in prepared.rejected)
     write_file(directory.rejected, lines)
     emit = stage.record.emit
     emit({"event": "run", **opening})
     emit({"event": "schema", "fields": task.schema.to_json(), "task_reason": prepared.task_reason})
-    emit({"event": "columns", "columns": describe(table, task.schema)})
+    emit({"event": "columns", "columns": prepared.columns})
     emit({"event": "parts", "counts": counts, "reason": parts.reason, "notes": list(parts.notes)})
     emit(
         {

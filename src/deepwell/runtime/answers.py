@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import bisect
-import csv
 import html
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,16 +33,12 @@ class Answers:
 
     def rows(self) -> list[list[str]]:
         """The cells as text, row by row; a missing value is an empty cell."""
-        columns = [[cell(v) for v in column.tolist()] for column in self.table.columns.values()]
+        columns = [[cell(v) for v in column] for column in self.table.columns.values()]
         return [list(row) for row in zip(*columns, strict=True)]
 
     def csv(self) -> str:
         """The answers as CSV with a header line (RFC 4180)."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.table.names)
-        writer.writerows(self.rows())
-        return out.getvalue()
+        return "".join(",".join(map(_quoted, row)) + "\n" for row in [self.table.names, *self.rows()])
 
     def __repr__(self) -> str:
         names, rows = self.table.names, self.rows()[:10]
@@ -61,10 +55,16 @@ class Answers:
 
 
 def cell(value: Any) -> str:
-    """One value as the text of a cell: shortest exact form of a number, empty for a missing value."""
-    if value is None or (isinstance(value, float) and value != value):
+    """One value as the text of a cell: the shortest text that reads back exactly, empty for a missing value."""
+    if value is None or (isinstance(value, float | np.floating) and value != value):
         return ""
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    """A cell as CSV has it. Python's writer leaves a lone carriage return bare, which its reader takes for a line's end."""
+    bare = text and not any(sign in text for sign in '",\r\n')
+    return text if bare else '"' + text.replace('"', '""') + '"' if text else ""
 
 
 def concatenate(tables: Sequence[Table]) -> Table:

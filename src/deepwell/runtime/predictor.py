@@ -77,6 +77,8 @@ class Predictor:
         """
         request = self.task.Request() if request is None else request
         if not self.task.asks_rows:
+            if data is not None:
+                raise DataError(f"the task {self.contents.task!r} answers requests, not rows; got {str(data)[:80]!r}")
             empty = Batch({}, np.empty(0, np.int64))
             return self._sorted(self.task.predict(self.runner, empty, self.pipeline, request, emit), None, {}, 0)
         if data is None:
@@ -171,12 +173,30 @@ class Predictor:
         fields = [f for f in self.schema.fields if f.role != "split"]
         every, inputs = [f.name for f in fields], [f.name for f in fields if f.role != "target"]
         numbered = [f"column_{i + 1}" for i in range(len(table.names))]
-        if not set(table.names) & set(every):
-            table = sources.read(path, sources.ReadOptions(header=False))
-        elif table.names != numbered:
-            return table
-        order = next((names for names in (every, inputs) if len(names) == len(table.names)), table.names)
-        return Table(dict(zip(order, table.columns.values(), strict=True)), table.origin, table.rejected)
+        if table.names != numbered:
+            if set(table.names) & set(every):
+                return table
+            bare = sources.read(path, sources.ReadOptions(header=False))
+            return self._in_order(bare, every, inputs, like_training=True) or table
+        return self._in_order(table, every, inputs) or table
+
+    def _in_order(self, table: Table, every: list[str], inputs: list[str], like_training: bool = False) -> Table | None:
+        """The table with the model's names in order; None where the number of columns is another.
+
+        like_training: also None where its first row does not look like data: text in a number column, or nothing but
+        unknown categories. A header of other names is no row.
+        """
+        order = next((names for names in (every, inputs) if len(names) == len(table.names)), None)
+        if order is None or not len(table):
+            return None
+        named = Table(dict(zip(order, table.columns.values(), strict=True)), table.origin, table.rejected)
+        if like_training:
+            first = self.pipeline.encode(named.take(np.array([0])), targets=False)
+            known = [first.columns[f.name][0] > 0 for f in self.schema.of("input", "category") if len(first.rows)]  # type: ignore[index]
+            numbers = self.schema.of("input", "number")
+            if first.problems or not (any(known) or (numbers and len(first.rows))):
+                return None
+        return named
 
     def _category(self, what: str) -> Field:
         targets = self.schema.targets
