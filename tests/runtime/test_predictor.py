@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from tests.conftest import columns_of, data_of, write_csv
 
 import deepwell as dw
-from deepwell.core.errors import ConfigError, DataError
+from deepwell.core.batch import Batch, Encoded
+from deepwell.core.errors import ConfigError, DataError, RunError
+from deepwell.core.examples import RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Origin, Rejected, Table
 from deepwell.runtime.answers import Answers, align, cell, in_place
@@ -160,4 +162,25 @@ def test_aligned_answers_have_a_line_for_every_row(data: st.DataObject) -> None:
 def test_large_numbers_keep_all_digits() -> None:
     wide, narrow = np.array([20240131.0, 0.1]), np.array([25000134.0, 0.3], np.float32)
     rows = Answers(Table({"a": wide, "b": narrow}), Schema()).rows()
-    assert rows == [["20240131.0", "25000134.0"], ["0.1", "0.3"]]
+    assert [row[0] for row in rows] == ["20240131.0", "0.1"]
+    np.testing.assert_array_equal(np.array([row[1] for row in rows], np.float32), narrow)
+
+
+def test_a_header_of_other_names_is_no_row(model: Predictor, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "prices.csv", {"price": [1.5, 2.5], "stock": [3.0, 4.0], "shop": ["a", "b"]})
+    with pytest.raises(DataError, match="height"):
+        model.predict(path)
+
+
+def test_windows_may_be_answered_by_several_lines_each(model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    horizon = 3
+
+    def lines(runner: object, batch: Batch, *rest: object) -> Table:
+        return Table({"label": np.repeat(batch.examples, horizon)})
+
+    monkeypatch.setattr(model.task, "predict", lines)
+    windows = RowExamples(Encoded({"x": np.zeros(BATCH + 5)}, np.arange(BATCH + 5)))
+    with pytest.raises(RunError, match=f"{3 * BATCH} lines of answers for {BATCH} examples"):
+        model.answer(windows, BATCH + 5)
+    windows.rows = None
+    np.testing.assert_array_equal(model.answer(windows, 0)["label"], np.repeat(np.arange(BATCH + 5), horizon))

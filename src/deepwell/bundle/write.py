@@ -24,12 +24,7 @@ def seal(path: str | os.PathLike[str], contents: Contents, *, directory: bool = 
     Raises RunError: weights that are not finite (naming the tensor), values that a bundle cannot hold, a disk that is full
     or gives back other bytes.
     """
-    facts, entries = _encode(contents)
-    try:
-        parse(facts, entries)
-    except BundleError as error:
-        text = f"{error.where}: {error.what}" if error.where else error.what
-        raise RunError(f"this model cannot be sealed: {text}", where=escape_terminal(os.fspath(path))) from error
+    facts, entries = _checked(contents)
     if directory:
         files.seal_directory(path, entries, facts)
     else:
@@ -41,6 +36,21 @@ def seal(path: str | os.PathLike[str], contents: Contents, *, directory: bool = 
         raise RunError(
             f"was written and reads back differently: {error}", where=escape_terminal(os.fspath(path))
         ) from error
+
+
+def check(contents: Contents) -> None:
+    """Raise RunError, as `seal` would, where contents cannot be sealed; nothing is written."""
+    _checked(contents)
+
+
+def _checked(contents: Contents) -> tuple[dict[str, Any], dict[str, files.Bytes]]:
+    facts, entries = _encode(contents)
+    try:
+        parse(facts, entries)
+    except BundleError as error:
+        text = f"{error.where}: {error.what}" if error.where else error.what
+        raise RunError(f"this model cannot be sealed: {text}") from error
+    return facts, entries
 
 
 def _encode(contents: Contents) -> tuple[dict[str, Any], dict[str, files.Bytes]]:

@@ -272,9 +272,10 @@ class Task(ABC):
     def predict(
         self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
     ) -> Table:
-        """Answers for a batch (numpy), columns as `answers` says, one row per example (any number for an empty batch).
+        """Answers for a batch (numpy), columns as `answers` says, one line per example (any number for an empty batch).
 
-        `emit` streams pieces of an answer as they are made.
+        Where examples are not rows of the table (windows of a series) there may be several lines per example, the same
+        number for each and example by example, such as the steps of a horizon. `emit` streams pieces of an answer as they are made.
         """
 
     def calibrate(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Mapping[str, float]:

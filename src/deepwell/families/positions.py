@@ -32,10 +32,12 @@ class PositionedNumber(Kind):
     """A data.fields.number.Number with the companion `position`. For inputs only.
 
     Attributes:
-        number: the plain number. knots_: (K,) float64, strictly ascending, K >= 1. absent_: position of a missing value.
+        number: the plain number. most: knots at the most. knots_: (K,) float64, strictly ascending, K >= 1.
+        absent_: position of a missing value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_KNOTS) -> None:
+        self.most = most
         self.number = Number()
         self.knots_: NDArray[np.float64] = np.zeros(1)
         self.absent_ = 0.0
@@ -45,7 +47,7 @@ class PositionedNumber(Kind):
         self.number.fit(column, field, is_target=is_target)
         values, _ = numbers(column)
         values = values[np.isfinite(values)]
-        self.knots_ = knots(values, MOST_KNOTS) if len(values) else np.zeros(1)
+        self.knots_ = knots(values, self.most) if len(values) else np.zeros(1)
         self.absent_ = float(self._positions(np.median(values, keepdims=True))[0]) if len(values) else 0.0
         return self
 

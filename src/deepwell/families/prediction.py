@@ -34,7 +34,7 @@ from deepwell.core.table import Column, Part, Table
 from deepwell.core.task import Baseline, Loss, Pipeline, Task
 from deepwell.data.fields.kind import Kind
 from deepwell.data.pipeline import FieldPipeline
-from deepwell.families.positions import PositionedNumber
+from deepwell.families.positions import MOST_KNOTS, PositionedNumber
 from deepwell.families.stacking import stack, units, weights
 from deepwell.metrics import classification, regression
 
@@ -48,6 +48,10 @@ RARE_CLASS_METRICS = ("balanced_accuracy", "f1")
 MOST_SHOWN = 20
 """Classes whose probabilities stand in the answers, each in a column."""
 COVERAGE = 0.9
+
+
+FEWEST_KNOTS, ALL_KNOTS = 4, 40_000
+"""Knots of one number column at the least, and of all together."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,13 @@ class Prediction(Task):
 
     # data ------------------------------------------------------------------------------------------------------------
     def kinds(self) -> Mapping[str, Kind]:
-        """Unfitted kinds of fields that are encoded in another way than by default."""
-        return {f.name: PositionedNumber() for f in self.schema.of("input", "number")}
+        """Unfitted kinds of fields that are encoded in another way than by default.
+
+        Many columns get fewer knots each, so that all of them stay within what a bundle's pipeline.json may hold.
+        """
+        fields = self.schema.of("input", "number")
+        most = max(FEWEST_KNOTS, min(MOST_KNOTS, ALL_KNOTS // max(1, len(fields))))
+        return {f.name: PositionedNumber(most) for f in fields}
 
     def pipeline(self, start: Pipeline | None) -> Pipeline | None:
         """Each field by its kind, numbers with positions."""

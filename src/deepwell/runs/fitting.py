@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from deepwell.bundle.contents import Contents
+from deepwell.bundle.write import check
 from deepwell.core import config as knobs
+from deepwell.core.errors import BundleError, RunError
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
 from deepwell.core.task import Chosen, Sizes, Task
@@ -72,6 +74,7 @@ def fit(
         {"event": "network", "name": type(network).__name__, "parameters": parameters, "size": task.config.size}
     )
     metrics = {m.name: m.direction for m in task.metrics(prepared.pipeline)}
+    _check_handing_over(_contents(prepared, network.state_dict(), sizes), type(task))
     chosen = plan.choose(
         network,
         task.plan_hints(),
@@ -109,7 +112,7 @@ def fit(
     torch.set_num_threads(job.plan.threads)
     record.decide(0, "plan", job.plan.to_json(), str(job.plan))
     trained = loop.fit(job)
-    contents = _contents(prepared, trained, sizes)
+    contents = _contents(prepared, trained.weights, sizes)
     uncalibrated = Predictor(contents, type(task), chosen.device)
     contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))
     return Predictor(contents, type(task), chosen.device)
@@ -160,7 +163,19 @@ def losses(task: Task, network: torch.nn.Module, examples: Examples) -> dict[str
     return {name: total / units for name, total in sums.items()}
 
 
-def _contents(prepared: Prepared, trained: loop.Trained, sizes: Sizes) -> Contents:
+def _check_handing_over(contents: Contents, task: type[Task]) -> None:
+    """Raise RunError in the first second where a trained model could not be sealed or opened again.
+
+    E.g. a network with buffers that no bundle holds, or a pipeline larger than a bundle may be.
+    """
+    try:
+        check(contents)
+        Predictor(contents, task)
+    except BundleError as error:
+        raise RunError(f"this model could not be opened again: {error.what}", where=error.where) from error
+
+
+def _contents(prepared: Prepared, weights: Mapping[str, torch.Tensor], sizes: Sizes) -> Contents:
     return Contents(
         task=prepared.name,
         task_version=prepared.task.version,
@@ -169,7 +184,7 @@ def _contents(prepared: Prepared, trained: loop.Trained, sizes: Sizes) -> Conten
         config=knobs.to_json(prepared.task.config),
         sizes=sizes.to_json(),
         calibration={},
-        weights={n: np.array(w.detach().cpu().numpy(), order="C") for n, w in trained.weights.items()},
+        weights={n: np.array(w.detach().cpu().numpy(), order="C") for n, w in weights.items()},
         evidence={},
         card="",
     )

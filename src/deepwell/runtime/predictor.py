@@ -18,7 +18,7 @@ from deepwell.bundle.contents import Contents
 from deepwell.bundle.read import match, read
 from deepwell.core import config as knobs
 from deepwell.core.batch import Batch
-from deepwell.core.errors import BundleError, ConfigError, DataError
+from deepwell.core.errors import BundleError, ConfigError, DataError, RunError
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
@@ -93,7 +93,10 @@ class Predictor:
         tables = []
         for batch, size in _padded(examples):
             table = self.task.predict(self.runner, batch, self.pipeline, request, emit)
-            tables.append(table.take(np.arange(size)))
+            each, over = divmod(len(table), len(batch))
+            if over or not each or (each > 1 and examples.rows is not None):
+                raise RunError(f"the task gave {len(table)} lines of answers for {len(batch)} examples")
+            tables.append(table.take(np.arange(each * size)))
         names = self.task.answers(self.pipeline).names
         answers = concatenate(tables) if tables else Table({n: np.empty(0, object) for n in names})
         return self._sorted(answers, examples.rows, examples.problems, count)
