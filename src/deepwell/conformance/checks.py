@@ -188,6 +188,8 @@ class _Few(Examples):
 
     def __init__(self, examples: Examples) -> None:
         self.count = min(BY_HEART, examples.count or 0)
+        if examples.columns is not None:
+            self.columns = {name: column[: self.count] for name, column in examples.columns.items()}
         self._examples = examples
 
     def take(self, index: IntArray, key: Key) -> Batch:

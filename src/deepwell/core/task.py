@@ -275,7 +275,8 @@ class Task(ABC):
         """Answers for a batch (numpy), columns as `answers` says, one line per example (any number for an empty batch).
 
         Where examples are not rows of the table (windows of a series) there may be several lines per example, the same
-        number for each and example by example, such as the steps of a horizon. `emit` streams pieces of an answer as they are made.
+        number for each and example by example, such as the steps of a horizon. `emit` streams pieces of an answer as they
+        are made.
         """
 
     def calibrate(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Mapping[str, float]:
