@@ -219,9 +219,12 @@ def _runner(output: str, answer: Answer, notes: tuple[str, ...] = ()) -> NumpyRu
 
 @contextmanager
 def _threads(rows: int) -> Iterator[None]:
-    """At most one thread per 5,000 rows and eight in all, never more than now: threads of little work wait for each other."""
+    """At most one thread per 5,000 rows and eight in all, never more than now: threads of little work wait for each other.
+
+    One for BLAS, whose threads spin: beside a busy process the linear model of MNIST took 22 s with two, 2 s with one.
+    """
     from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped]
 
     now = min((pool["num_threads"] for pool in threadpool_info()), default=1)
-    with threadpool_limits(limits=max(1, min(now, 8, rows // ROWS_PER_THREAD))):
+    with threadpool_limits(limits={"blas": 1, "openmp": max(1, min(now, 8, rows // ROWS_PER_THREAD))}):
         yield

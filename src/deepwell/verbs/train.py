@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 from deepwell.core.runner import Sink
@@ -37,7 +38,8 @@ def train(
     Returns: the Run: `run.model`, `run.report`, `run.scores`, `run.verdict`.
     Raises: DataError, ConfigError (before anything is written), RunError, Interrupted.
     """
+    began = perf_counter()  # the limit counts the whole run, so also what importing torch takes
     from deepwell.runs.train import train as run_training
 
     given = {**options, "target": target, "test": test, "time": time, "seed": seed}
-    return run_training(data, parse(TrainOptions, given), sinks, command)
+    return run_training(data, parse(TrainOptions, given), sinks, command, began)
