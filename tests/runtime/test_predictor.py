@@ -184,3 +184,9 @@ def test_windows_may_be_answered_by_several_lines_each(model: Predictor, monkeyp
         model.answer(windows, BATCH + 5)
     windows.rows = None
     np.testing.assert_array_equal(model.answer(windows, 0)["label"], np.repeat(np.arange(BATCH + 5), horizon))
+
+
+def test_a_names_file_beside_the_data_leaves_the_target_its_name(model: Predictor, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "plants.csv", columns_of(30, 3), header=False)
+    (tmp_path / "plants.names").write_text("height: continuous.\nweight: continuous.\ncolour: red, green, blue.\n")
+    assert len(model.score(path)) > 1

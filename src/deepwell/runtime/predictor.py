@@ -7,6 +7,7 @@ a row does not depend on how many rows are asked together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,11 +162,16 @@ class Predictor:
         targets: whether the target columns are needed too. Raises DataError naming the missing columns, with the nearest
         present ones.
         """
-        table = data if isinstance(data, Table) else sources.read(data)
+        table = data if isinstance(data, Table) else sources.read(data, self._reading)
         if isinstance(data, str | Path):
             table = self._named(table, data)
         compare(self.schema, table, targets=targets)
         return table
+
+    @property
+    def _reading(self) -> sources.ReadOptions:
+        """A .names file beside the data names every column but the target: that one has the name of training."""
+        return sources.ReadOptions(target_name=next((t.name for t in self.schema.targets), "target"))
 
     def _named(self, table: Table, path: str | Path) -> Table:
         """The table of a file; with the model's names, in order, where the file has none of its own.
@@ -179,7 +185,7 @@ class Predictor:
         if table.names != numbered:
             if set(table.names) & set(every):
                 return table
-            bare = sources.read(path, sources.ReadOptions(header=False))
+            bare = sources.read(path, replace(self._reading, header=False))
             return self._in_order(bare, every, inputs, like_training=True) or table
         return self._in_order(table, every, inputs) or table
 

@@ -19,5 +19,5 @@ def check(data: Any, *, save: str | Path | None = None, **options: Any) -> Inspe
     """
     found = inspect(data, parse(SchemaAsked, options))
     if save is not None:
-        write_file(Path(save), strict_json.write(found.schema.to_json()))
+        write_file(Path(save), strict_json.write(found.schema.to_json(), indent=2))
     return found
