@@ -27,13 +27,13 @@ def main() -> None:
         parser.error(f"there is no row {unknown[0]!r}; known: {', '.join(ROWS)}")
     lines = [_head(), "", "| row | figure | to reach | seen | beside it, in the same run |", "|---|---|---|---|---|"]
     print("\n".join(lines), flush=True)
+    path = Path(__file__).parent / "results" / f"{datetime.date.today().isoformat()}.md"
     for name in asked.names or ROWS:
         for row in ROWS[name](asked.seeds):
             lines.append(_line(name, row))
             print(lines[-1], flush=True)
-    if asked.save:
-        path = Path(__file__).parent / "results" / f"{datetime.date.today().isoformat()}.md"
-        path.write_text("\n".join(lines) + "\n")
+        if asked.save:
+            path.write_text("\n".join(lines) + "\n")
 
 
 def _line(name: str, row: Row) -> str:

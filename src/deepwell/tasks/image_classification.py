@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SIZES: Mapping[str, tuple[int, int]] = {"tiny": (16, 1), "small": (24, 1), "base": (32, 1), "large": (64, 1)}
 """size -> channels after the stem, residual pairs in each later stage."""
 SPEED = 2e11
-"""Operations a second that the choice of size expects; measured on two cores with bfloat16: 2.3e11 (tiny) to 4.5e11 (base)."""
+"""Operations a second that the choice of size expects; two quiet cores with bfloat16 do 2.3e11 (tiny) to 4.5e11 (base)."""
 PASSES = 12
 """A larger network is chosen only where the time allows so many passes over the data with it."""
 FEW = 1_000
