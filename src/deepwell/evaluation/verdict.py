@@ -75,7 +75,8 @@ def _signed(found: Difference) -> str:
     if not math.isfinite(found.low):
         return f"{found.value:+.3g}, too few units for an interval"
     places = _places(found.low, found.high)
-    return f"{found.value:+.{places}f}, interval {found.low:+.{places}f} to {found.high:+.{places}f}"
+    value, low, high = (f"{round(v, places) + 0.0:+.{places}f}" for v in (found.value, found.low, found.high))
+    return f"{value}, interval {low} to {high}"
 
 
 def _places(low: float, high: float) -> int:
