@@ -58,6 +58,7 @@ def test_exit_codes() -> None:
     [
         (["trian", "x.csv"], "there is no verb 'trian'; did you mean 'train'?"),
         (["train", "x.csv", "--targt", "y"], "there is no option '--targt'; did you mean '--target'?"),
+        (["predict", "run", "x.csv", "--otu", "y"], "there is no option '--otu'; did you mean '--out'?"),
         (["show"], "the following arguments are required: model"),
     ],
 )

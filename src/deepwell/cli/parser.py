@@ -6,6 +6,7 @@ argparse, because the options of `predict` are declared by tasks and known only 
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -65,9 +66,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     known, unknown = own.parse_known_args(list(argv[1:]))
     known.verb, known.request = verb, {}
     if unknown:
-        if verb != "predict":
-            options = [o for a in own._actions for o in a.option_strings]
-            own.error(f"there is no option {unknown[0]!r}{own.nearest(unknown[0].split('=')[0], options)}")
+        options = [o for a in own._actions for o in a.option_strings]
+        word = unknown[0].split("=")[0]
+        # What predict does not know may be a knob of the model's task, unless it is nearly one of predict's own options.
+        if verb != "predict" or difflib.get_close_matches(word, options, n=1, cutoff=0.75):
+            own.error(f"there is no option {unknown[0]!r}{own.nearest(word, options)}")
         known.request = _pairs(own, unknown)
     return known
 
