@@ -106,4 +106,4 @@ def test_check_counts_equal_rows_and_those_that_disagree() -> None:
     columns = {"a": ["x", "x", "y", "z"] * 20, "b": list("1123") * 20, "label": ["p", "q", "p", "q"] * 20}
     findings = "\n".join(inspect(columns, parse(SchemaAsked, {"target": "label"})).findings)
     assert "77 rows repeat another row in all inputs" in findings
-    assert "1 groups of equal rows disagree about the target" in findings
+    assert "equal rows that disagree about the target: 1;" in findings

@@ -125,5 +125,5 @@ def _equal_rows(table: Table, schema: Schema) -> list[str]:
             answers.setdefault(row, set()).add(answer)
         torn = sum(len(a) > 1 for a in answers.values())
         if torn:
-            found.append(f"{torn:,} sets of equal rows disagree about the target: no model can answer all of them")
+            found.append(f"equal rows that disagree about the target: {torn:,}; no model can answer all of them")
     return found
