@@ -26,7 +26,7 @@ class Finding:
     seconds: float
 
 
-def examine(task: str, checks: Sequence[str] = tuple(CHECKS), seconds: float = 7.0) -> list[Finding]:
+def examine(task: str, checks: Sequence[str] = tuple(CHECKS), seconds: float = 5.5) -> list[Finding]:
     """Train a task (name or file) on its own demo through the command line and run the named checks.
 
     seconds: limit of the shared training. A training that fails is the first and only finding.

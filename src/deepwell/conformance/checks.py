@@ -25,7 +25,7 @@ from deepwell.runtime.predictor import Predictor
 
 Result = tuple[bool | None, str]
 KEY = Key(0).fold("conformance")
-BY_HEART = 16
+BY_HEART, HEART_STEPS = 16, 300
 FEW_STEPS = 5
 UNTRAINED = MappingProxyType({"learning_rate": 1e-6})
 PLAIN = MappingProxyType(
@@ -73,9 +73,9 @@ def learns_by_heart(subject: Subject) -> Result:
     part = _Few(train)
     before, after = (
         _loss(_fit(subject, steps, only=part, knobs={**PLAIN, **knobs}), part)
-        for steps, knobs in ((1, UNTRAINED), (300, PLAIN))
+        for steps, knobs in ((1, UNTRAINED), (HEART_STEPS, PLAIN))
     )
-    return after < before / 3, f"loss {before:.4g} before, {after:.4g} after 300 steps"
+    return after < before / 3, f"loss {before:.4g} before, {after:.4g} after {HEART_STEPS} steps"
 
 
 def repeats_bit_by_bit(subject: Subject) -> Result:
