@@ -12,7 +12,6 @@ from scipy.special import log_softmax
 from deepwell.evaluation.calibration import (
     conformal_margin,
     expected_calibration_error,
-    interval_coverage,
     reliability,
     temperature,
 )
@@ -83,8 +82,3 @@ def test_conformal_margin_covers_new_rows():
     draw = np.random.default_rng(3)
     covered = [np.mean(np.abs(draw.normal(size=200)) <= conformal_margin(draw.normal(size=50))) for _ in range(200)]
     assert np.mean(covered) == pytest.approx(46 / 51, abs=0.015)  # exact expectation: ceil(0.9 * 51) / 51
-
-
-def test_interval_coverage():
-    truth = np.array([0.0, 1.0, 2.0, 3.0])
-    assert interval_coverage(truth, truth - np.array([0, 1, -1, 0]), truth + 0.5) == 0.75

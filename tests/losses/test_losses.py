@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from deepwell.losses import absolute_error, balanced, binary_cross_entropy, cross_entropy, l1, squared_error
+from deepwell.losses import absolute_error, cross_entropy, l1, squared_error
 
 
 @settings(max_examples=25, deadline=None)
@@ -46,29 +46,11 @@ def test_half_precision_logits_are_summed_in_float32():
     assert loss.item() == pytest.approx(4096 * math.log(2), rel=1e-6)
 
 
-def test_binary_agrees_with_two_classes():
-    x, target = torch.tensor([-1.0, 0.3, 2.0]), torch.tensor([0, 1, 1])
-    two = cross_entropy(torch.stack([torch.zeros(3), x], 1), target)
-    torch.testing.assert_close(binary_cross_entropy(x, target), two)
-
-
 def test_errors_of_numbers():
     value, target = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([1.0, 0.0, 1.0])
     assert squared_error(value, target).item() == 13
     assert absolute_error(value, target).item() == 5
     assert squared_error(value, target, weights=torch.tensor([1.0, 0.5, 0.0])).item() == 2
-
-
-@given(st.lists(st.integers(0, 1000), min_size=2, max_size=8).filter(any), st.floats(0, 1))
-def test_balanced_weights_average_to_one_over_examples(counts, power):
-    weights = balanced(torch.tensor(counts), power)
-    assert (weights * torch.tensor(counts)).sum().item() == pytest.approx(sum(counts), rel=1e-4)
-    assert all(w == 0 for w, c in zip(weights.tolist(), counts, strict=True) if c == 0)
-
-
-def test_balanced_gives_every_class_the_same_total():
-    counts = torch.tensor([90, 10])
-    torch.testing.assert_close(balanced(counts) * counts, torch.tensor([50.0, 50.0]))
 
 
 def test_l1_and_its_gradient():

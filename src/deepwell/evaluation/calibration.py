@@ -101,8 +101,3 @@ def conformal_margin(residuals: NDArray[Any], coverage: float = 0.9) -> float:
     if rank > len(residuals):
         return math.inf
     return float(np.partition(np.abs(residuals.astype(np.float64)), rank - 1)[rank - 1])
-
-
-def interval_coverage(truth: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> float:
-    """The share of truths within their interval, limits included; all (n,). NaN for no examples."""
-    return float(np.mean((low <= truth) & (truth <= high))) if len(truth) else math.nan

@@ -39,7 +39,7 @@ def stack(schema: Schema, encoded: Encoded) -> Encoded:
 def weights(schema: Schema, encoded: Encoded, table: Table, balanced: Mapping[str, int]) -> Encoded:
     """With `TARGET.weight` (n,) float32, mean 1, added where a column has the role weight or classes are balanced.
 
-    balanced: target -> its number of classes. A class weighs the inverse of its share (the rule of losses.balanced).
+    balanced: target -> its number of classes. A class weighs the inverse of its share.
     Raises DataError for a sample weight that is missing, negative or infinite, or when all are 0.
     """
     sample = _sample_weights(schema, encoded, table)

@@ -1,12 +1,11 @@
 """Losses of classes, in nats, as sums over examples.
 
 Unusual: class weights do not change the number of units, so weights must average to one over the training examples
-(`balanced` gives such weights); then the mean loss keeps its meaning and its learning rate.
+(as the caller sees to); then the mean loss keeps its meaning and its learning rate.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -35,25 +34,3 @@ def cross_entropy(
     if class_weights is not None:
         loss = loss * class_weights[index]
     return (loss if weights is None else loss * weights).sum()
-
-
-def binary_cross_entropy(
-    logits: Tensor, target: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None
-) -> Tensor:
-    """Sum over all elements of the cross-entropy of sigmoid(logits) against target in [0, 1], scalar, float32.
-
-    smoothing moves the targets towards one half. logits, target, weights: same shape.
-    """
-    target = target.float() * (1.0 - smoothing) + 0.5 * smoothing
-    return functional.binary_cross_entropy_with_logits(logits.float(), target, weight=weights, reduction="sum")
-
-
-def balanced(counts: Tensor, power: float = 1.0) -> Tensor:
-    """Class weights proportional to counts ** -power that average to one over the examples: (classes,) float32.
-
-    counts: (classes,) examples of each class; a class without examples gets weight 0. power 1 gives every class the same
-    total weight, 0 none at all; 0.5 is the usual compromise (square root of the inverse frequency).
-    """
-    counts = counts.float()
-    weights = torch.where(counts > 0, counts.clamp(min=1.0) ** -power, torch.zeros_like(counts))
-    return weights * counts.sum() / (weights * counts).sum().clamp(min=1e-12)

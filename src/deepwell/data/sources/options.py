@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ class ReadOptions:
         delimiter: the character between cells ("tab" for a tab); None: found out.
         encoding: of text tables, e.g. "latin-1"; None: found out.
         missing: words that mean "missing" besides `columns.MISSING`.
-        maps: old label -> new label of the target. Carried for `runs`, which applies it once the target is known.
         target_name: name of the last column where a .names file names all the others.
     """
 
@@ -29,5 +27,4 @@ class ReadOptions:
     delimiter: str | None = None
     encoding: str | None = None
     missing: tuple[str, ...] = ()
-    maps: Mapping[str, str] = field(default_factory=dict)
     target_name: str = "target"
