@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DEEPWELL_DATA ?= $(abspath ../shared/data)
 
-.PHONY: demo test lint bench faults conformance docs clean
+.PHONY: demo test lint bench bench-runs bench-keras faults conformance docs clean
 
 # torch first and pinned: an unpinned install draws gigabytes of CUDA packages.
 .venv/installed: pyproject.toml constraints.txt
@@ -33,12 +33,26 @@ conformance: .venv/developing
 faults: .venv/developing
 	OMP_NUM_THREADS=1 DEEPWELL_FAULTS=long $(BIN)/python -m pytest tests/faults
 
+# The engine beside loops by hand and Keras; e.g. make bench BENCH="--pairs 1 --rows convnet,mlp --no-keras".
+BENCH ?= --save
 bench: .venv/installed
+	$(BIN)/python -m benchmarks.side_by_side $(BENCH)
+
+# Whole runs from raw files to scores beside other systems.
+bench-runs: .venv/installed
 	$(BIN)/python -m benchmarks
+
+# Keras lives apart: its libraries and ours do not share versions.
+bench-keras: .venv-keras/installed
+.venv-keras/installed: constraints.txt
+	$(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check keras tensorflow-cpu jax
+	touch $@
 
 docs: .venv/developing
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
 	$(BIN)/sphinx-build -W -b html docs docs/_build
 
 clean:
-	rm -rf .venv docs/_build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-keras docs/_build .mypy_cache .ruff_cache .pytest_cache

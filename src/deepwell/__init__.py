@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from deepwell.verbs.load import load
     from deepwell.verbs.predict import predict
     from deepwell.verbs.report import report
+    from deepwell.verbs.resume import resume
     from deepwell.verbs.show import show
     from deepwell.verbs.train import train
     from deepwell.verbs.verify import verify
 
 __all__ = [
-    "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "show", "tasks",
-    "train", "verify",
+    "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume", "show",
+    "tasks", "train", "verify",
 ]  # fmt: skip
 
 

@@ -63,6 +63,26 @@ def test_defaults_of_the_recipe_are_within_their_own_limits() -> None:
     assert make(Recipe, to_json(Recipe())) == Recipe()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "must"),
+    [
+        ("optimiser", "adamv", "one of 'adamw', 'adam', 'sgd', 'rmsprop', 'muon'; got 'adamv'; did you mean 'adam"),
+        ("optimiser", "muom", "did you mean 'muon'?"),
+        ("schedule", "onecycle", "did you mean 'one-cycle'?"),
+        ("momentum", "1", "momentum must be a number from 0 to 0.999, or none; got '1'"),
+    ],
+)
+def test_recipe_names_what_is_nearest(name: str, value: str, must: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make(Recipe, {name: value})
+    assert must in str(caught.value)
+
+
+def test_momentum_may_be_left_to_the_optimiser() -> None:
+    assert make(Recipe, {"momentum": "none"}).momentum is None
+    assert make(Recipe, {"momentum": "0.5"}).momentum == 0.5
+
+
 def test_an_optional_knob_takes_none() -> None:
     @dataclass(frozen=True)
     class Question:

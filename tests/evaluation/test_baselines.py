@@ -154,7 +154,7 @@ def test_the_same_key_gives_the_same_answers_and_a_sample_is_said(monkeypatch):
     columns = table()
     runs = [baselines.linear("y", "category").fit(examples(**columns), pipeline(2), KEY) for _ in range(2)]
     assert (forward(runs[0], columns) == forward(runs[1], columns)).all()
-    assert runs[0].notes == ("fitted on 300 of 600 rows, drawn at random, to bound the time",)
+    assert runs[0].notes == ("fitted on 300 of 600 rows, drawn at random, to bound time and memory",)
 
 
 def test_many_classes_take_fewer_rounds_and_say_so(monkeypatch):

@@ -9,11 +9,15 @@ from deepwell.core.batch import Encoded
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Table
-from deepwell.families.stacking import stack, units, weights
+from deepwell.families.stacking import Stacking, units, weights
 
 SCHEMA = Schema((
     Field("a", "number"), Field("k", "category"), Field("photo", "image"), Field("b", "number"), Field("y", "category", "target"),
 ))  # fmt: skip
+
+
+def stack(schema, columns):
+    return Stacking.of(schema)(columns)
 
 
 def encoded():
@@ -28,25 +32,24 @@ def encoded():
 
 
 def test_scalars_are_stacked_by_kind_and_heavier_fields_keep_their_names():
-    found = stack(SCHEMA, encoded())
-    assert set(found.columns) == {"inputs.number", "inputs.number.position", "inputs.category", "photo", "y"}
-    np.testing.assert_array_equal(found.columns["inputs.number"], [[0, 0, 0], [1, 10, 1], [2, 20, 0]])
-    np.testing.assert_array_equal(found.columns["inputs.number.position"], [[1, 2], [2, 3], [3, 4]])
-    np.testing.assert_array_equal(found.columns["inputs.category"], [[2], [0], [1]])
-    assert found.columns["inputs.number"].dtype == np.float32
-    assert found.columns["inputs.category"].dtype == np.int32
-    assert found.problems == {1: "bad"}
+    found = stack(SCHEMA, encoded().columns)
+    assert set(found) == {"inputs.number", "inputs.number.position", "inputs.category", "photo", "y"}
+    np.testing.assert_array_equal(found["inputs.number"], [[0, 0, 0], [1, 10, 1], [2, 20, 0]])
+    np.testing.assert_array_equal(found["inputs.number.position"], [[1, 2], [2, 3], [3, 4]])
+    np.testing.assert_array_equal(found["inputs.category"], [[2], [0], [1]])
+    assert found["inputs.number"].dtype == np.float32
+    assert found["inputs.category"].dtype == np.int32
 
 
 def test_kinds_without_a_field_give_no_array():
     schema = Schema((Field("photo", "image"), Field("y", "category", "target")))
-    only = Encoded({n: c for n, c in encoded().columns.items() if n in ("photo", "y")}, np.arange(3))
-    assert set(stack(schema, only).columns) == {"photo", "y"}
+    only = {n: c for n, c in encoded().columns.items() if n in ("photo", "y")}
+    assert set(stack(schema, only)) == {"photo", "y"}
 
 
 def test_a_target_may_be_called_category():
     schema = Schema((Field("k", "category"), Field("category", "category", "target")))
-    found = stack(schema, Encoded({"k": np.zeros(2, int), "category": np.ones(2, int)}, np.arange(2))).columns
+    found = stack(schema, {"k": np.zeros(2, int), "category": np.ones(2, int)})
     np.testing.assert_array_equal(found["category"], [1, 1])
     np.testing.assert_array_equal(found["inputs.category"], [[0], [0]])
 
@@ -54,13 +57,13 @@ def test_a_target_may_be_called_category():
 def test_a_target_that_is_called_like_a_stacked_array_is_refused_with_the_way_out():
     schema = Schema((Field("k", "category"), Field("inputs.category", "category", "target")))
     with pytest.raises(DataError, match=r"may not be called 'inputs.category'[\s\S]*rename"):
-        stack(schema, Encoded({"k": np.zeros(2, int), "inputs.category": np.zeros(2, int)}, np.arange(2)))
+        stack(schema, {"k": np.zeros(2, int), "inputs.category": np.zeros(2, int)})
 
 
 def test_columns_called_like_the_arrays_are_fine_as_inputs():
     schema = Schema((Field("number", "category"), Field("category", "number"), Field("y", "number", "target")))
     columns = {"number": np.array([1]), "category": np.ones(1), "category.position": np.ones(1), "y": np.ones(1)}
-    found = stack(schema, Encoded(columns, np.arange(1))).columns
+    found = stack(schema, columns)
     assert set(found) == {"inputs.number", "inputs.number.position", "inputs.category", "y"}
 
 

@@ -309,3 +309,27 @@ def test_what_evaluation_measures_can_be_drawn() -> None:
     text = render(plain(events))
     assert "cannot be drawn" not in text
     assert Page(text).tags.count("figure") == len(events) + 1  # residuals are two pictures
+
+
+def test_the_page_says_what_was_expected_and_what_it_became() -> None:
+    wall = {"seconds": 60.0, "at_most": True, "memory": 1.1e9, "checkpoint": 12e6, "every": 30.0}
+    phases = {"read": 1.1, "train": 46.0, "other": 2.3}
+    events = [e for e in plain(classification()) if e["event"] != "end"]
+    events.insert(5, {"event": "expected", "wall": wall})
+    events.append({"event": "end", "status": "done", "wall": {"seconds": 58.3, "peak_bytes": 812e6, "phases": phases}})
+    words = Page(render(events)).words
+    assert "other 2.3 s whole run 58 s expected before training at most 1 min 00 s, 1.1 GB of memory" in words
+    without = Page(
+        render(plain(classification()))
+    ).words  # older records have phases of their own, and nothing expected
+    assert "evaluate 5.9 s seal 0.4 s whole run 58 s" in without
+    assert "expected before training" not in without
+
+
+def test_the_page_says_that_a_run_was_resumed() -> None:
+    events = plain(classification())
+    events.insert(9, {"event": "rewind", "step": 1240, "opened": 0})
+    events.insert(9, {"event": "rewind", "step": 0, "opened": 0})
+    words = Page(render(events)).words
+    assert "the run was resumed after step 1,240" in words
+    assert "the run was resumed from its beginning" in words

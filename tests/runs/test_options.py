@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepwell.core.errors import ConfigError
-from deepwell.runs.options import SchemaAsked, TrainOptions, parse, seconds
+from deepwell.runs.options import SchemaAsked, TrainOptions, amount, parse, seconds
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,26 @@ def test_an_unknown_option_is_refused_with_the_nearest() -> None:
         parse(TrainOptions, {"epoch": 3})
     with pytest.raises(ConfigError, match="there is no option 'seed'"):
         parse(SchemaAsked, {"seed": 3})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1000", 1000),
+        (4096, 4096),
+        ("500m", 500 << 20),
+        ("2g", 2 << 30),
+        ("1.5 GB", 3 << 29),
+        ("64MiB", 64 << 20),
+        ("1t", 1 << 40),
+    ],
+)
+def test_amounts_of_memory(text: object, expected: int) -> None:
+    assert amount("memory", text) == expected
+    assert parse(TrainOptions, {"memory": text}).memory == expected
+
+
+@pytest.mark.parametrize("text", ["", "g", "-1g", "0", "2x", "1e9", "nan", True, None, "99999999999t"])
+def test_what_is_no_amount_of_memory(text: object) -> None:
+    with pytest.raises(ConfigError, match=r"memory must be an amount of memory such as 500m or 2g; got "):
+        amount("memory", text)

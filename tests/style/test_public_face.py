@@ -9,8 +9,8 @@ from deepwell.cli import parser
 from deepwell.core import errors
 
 OPTIONS = {
-    "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected --metric --missing "
-    "--names --out --plan --positive --quiet --role --schema --seed --set --size --steps --target --task --test --time "
+    "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected --memory --metric --missing "
+    "--names --out --plan --positive --quiet --replay --role --save-every --schema --seed --set --size --steps --target --task --test --time "
     "--traceback",
     "predict": "--device --out --task --traceback",
     "evaluate": "--json --map --task --traceback",
@@ -18,6 +18,7 @@ OPTIONS = {
     "show": "--traceback",
     "verify": "--traceback",
     "report": "--traceback",
+    "resume": "--json --out --quiet --traceback",
     "tasks": "--traceback",
     "doctor": "--traceback",
     "demo": "--json --out --quiet --seed --traceback",
@@ -26,8 +27,8 @@ OPTIONS = {
 
 def test_public_names() -> None:
     assert deepwell.__all__ == [
-        "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "show", "tasks",
-        "train", "verify",
+        "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume", "show",
+        "tasks", "train", "verify",
     ]  # fmt: skip
 
 

@@ -133,6 +133,40 @@ def test_the_plan_is_one_line_and_what_shows_anyway_is_not_printed() -> None:
     assert printed(decision, progress(1), stopped).splitlines()[-1] == said
 
 
+@pytest.mark.parametrize(
+    "wall, said",
+    [
+        (
+            {"seconds": 60.0, "at_most": True, "memory": 1.1e9, "checkpoint": 12.04e6, "every": 30.0},
+            "at most 1 min 00 s, 1.1 GB of memory; state saved every 30 s, 12.0 MB each",
+        ),
+        ({"seconds": 4.21, "at_most": False, "steps": 3240}, "about 4.2 s, 3,240 steps"),
+        ({"steps": 1, "checkpoint": 900}, "1 step; state saved, 900 B each"),
+    ],
+)
+def test_what_is_expected_is_one_line(wall: dict[str, Any], said: str) -> None:
+    assert printed({"event": "expected", "wall": wall}) == f"expected    {said}\n"
+
+
+def test_nothing_expected_is_nothing_said() -> None:
+    assert printed({"event": "expected", "wall": {}}, {"event": "expected"}) == ""
+
+
+def test_a_resumed_run_says_from_where() -> None:
+    assert printed({"event": "rewind", "step": 1240, "opened": 0}) == "resumed     goes on after step 1,240\n"
+    text = printed({"event": "rewind", "step": 0, "opened": 2})
+    assert "begins again: no state had been saved" in text
+    assert "the test part was opened 2 times before" in text
+
+
+def test_the_end_says_how_the_time_was_spent() -> None:
+    phases = {"read": 1.13, "train": 40.2, "other": 2.04}
+    end = {"event": "end", "status": "done", "wall": {"seconds": 43.4, "peak_bytes": 583e6, "phases": phases}}
+    lines = printed(end).splitlines()
+    assert lines[0] == "end         done after 43 s, peak memory 583 MB"
+    assert lines[1].strip() == "time: read 1.1 s, train 40 s, other 2.0 s"
+
+
 def test_a_long_path_is_shown_by_its_end() -> None:
     path = "/somewhere/" + "deep/" * 20 + "data.csv"
     text = printed({"event": "run", "id": "tabular/001", "data": {"files": [{"path": path}], "rows": 3}})
@@ -211,6 +245,7 @@ def test_names_from_data_cannot_act_on_the_terminal(stream: type[io.StringIO], n
             {"event": "scores", "part": text, "scores": [{**SCORE, "name": text, "unit": text}], "opened": 1},
             {"event": "baseline", "name": text, "kind": "trivial", "scores": [{**SCORE, "name": text}], "differences": []},
             {"event": "verdict", "text": text}, {"event": "note", "text": text},
+            {"event": "rewind", "step": text, "opened": 0}, {"event": "end", "wall": {"seconds": 1, "phases": {text: 1.0}}},
             {"event": "bundle", "path": text, "bytes": 1, "sha256": "00"}, {"event": "end", "status": text, "reason": text},
         ]  # fmt: skip
         return printed(*events, stream=stream())
@@ -239,6 +274,7 @@ def test_an_unknown_mode_is_refused_with_the_nearest() -> None:
 
 def test_unknown_and_bare_events_are_no_harm() -> None:
     kinds = ["run", "schema", "parts", "rejected", "columns", "network", "decision", "progress", "check", "phase", "figure",
-             "calibration", "scores", "baseline", "examples", "verdict", "bundle", "end", "note", "brand new"]  # fmt: skip
+             "calibration", "scores", "baseline", "examples", "verdict", "bundle", "end", "note", "expected",
+             "rewind", "brand new"]  # fmt: skip
     for stream in (io.StringIO(), Screen()):
         printed(*[{"event": kind} for kind in kinds], stream=stream)

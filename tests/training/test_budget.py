@@ -71,18 +71,29 @@ def test_limits_must_be_positive(bad):
         Budget(**bad)
 
 
-def run(seconds, per_step, ceiling, reserve=0.0, started_before=0.0):
-    """A run on a fake clock; per_step(step) -> seconds. Gives (time over the deadline, steps, revisions)."""
+def run(seconds, per_step, ceiling, reserve=0.0, started_before=0.0, check=None):
+    """A run on a fake clock; per_step(step) -> seconds. Gives (time over the deadline, steps, revisions).
+
+    check: (steps between two checks, check number -> seconds); the last step has one, too.
+    """
     clock = Clock()
     budget = Budget(seconds=seconds, clock=clock, started=clock.now - started_before, reserve=reserve)
     horizon, keeper, step = Horizon(ceiling), Timekeeper(budget, ceiling), 0
     deadline = clock.now + seconds - reserve - started_before
+    every, check_seconds = check or (0, None)
+    checks = 0
     while step < horizon.steps:
         clock.now += per_step(step)
         step += 1
-        revised = keeper.look(step, horizon.steps, 0.0)
+        left = max(1.0, (horizon.steps - step) / every) if every else 0.0
+        revised = keeper.look(step, horizon.steps, left, horizon.revisions)
         if revised is not None:
             horizon.revise(step, revised[0])
+        if every and (step % every == 0 or step >= horizon.steps):
+            took = check_seconds(checks)
+            clock.now += took
+            keeper.checked(took)
+            checks += 1
     return clock.now - deadline, step, horizon.revisions
 
 
@@ -133,3 +144,68 @@ def test_steps_given_reads_no_clock_for_choices():
     clock.now += 1e6
     assert keeper.look(5, 100, 3.0) is None
     assert not keeper.probing
+
+
+def test_the_last_check_ends_before_the_deadline():
+    over, steps, _ = run(60, lambda step: 0.01, 10**6, check=(500, lambda number: 2.0))
+    assert -2.5 < over < 0.1
+    assert steps > 3900
+
+
+@pytest.mark.parametrize("slow_until", [0.5, 2.9, 3.1, 14.9, 15.1, 35.9, 36.1])
+@pytest.mark.parametrize("factor", [1.5, 4.0, 20.0])
+def test_a_run_that_becomes_faster_does_not_end_early(slow_until, factor):
+    spent = 0.0
+
+    def cost(step):
+        nonlocal spent
+        now = 0.01 * (factor if spent < slow_until else 1.0)
+        spent += now
+        return now
+
+    over, _, revisions = run(60, cost, 10**6)
+    assert -3.0 < over < 0.3
+    assert revisions <= MOST_REVISIONS - 2  # cooling down and the deadline may still come
+
+
+def test_revisions_for_the_deadline_are_kept():
+    clock = Clock()
+    keeper = Timekeeper(Budget(seconds=10, clock=clock), 10**6)
+    clock.now += 5
+    assert keeper.look(50, 10**6, 0.0, MOST_REVISIONS - 2) is None
+    clock.now += 5
+    assert keeper.look(60, 10**6, 0.0, MOST_REVISIONS - 1) == (61, "the time is over")
+
+
+def test_more_is_kept_for_the_end_when_the_machine_becomes_slower():
+    """Checks of 0.1 s take 0.2 s from the fourth on: what follows training will take twice as long, too."""
+    clock = Clock()
+    keeper = Timekeeper(Budget(seconds=60, clock=clock, reserve=5.0), 10**6)
+    seen = []
+    for seconds in (0.3, 0.1, 0.1, 0.2, 0.2, 0.2, 9.0, 9.0):
+        keeper.checked(seconds)
+        seen.append(keeper.reserve)
+    assert seen == pytest.approx([5, 5, 5, 5, 10, 10, 10, 15])  # the median of three; at most three times as much
+    assert keeper.usable == pytest.approx(45)
+
+
+def test_a_slower_end_still_keeps_the_limit():
+    over, _, _ = run(60, lambda step: 0.01, 10**6, reserve=6.0, check=(300, lambda number: 0.1 if number < 5 else 0.2))
+    assert -6 - 1.5 < over < -6 + 0.1  # six seconds more are left than before
+
+
+def test_a_keeper_goes_on_elsewhere():
+    first, second = Clock(), Clock()
+    keeper = Timekeeper(Budget(seconds=60, clock=first, reserve=5.0), 10**6)
+    for step in range(1, 400):
+        first.now += 0.01
+        keeper.look(step, 10**6, 1.0)
+    for seconds in (0.1, 0.2, 0.2):
+        keeper.checked(seconds)
+    second.now = 5e6
+    budget = Budget(seconds=60, clock=second, reserve=7.0, spent=3.0)  # the new process has read data for three seconds
+    other = Timekeeper(budget, 10**6)
+    other.restore(keeper.state())
+    assert other.elapsed() == pytest.approx(keeper.elapsed() + 3.0)
+    assert other.reserve == pytest.approx(2 * 7.0)  # it has more to do afterwards
+    assert (other.rate, other.check_seconds, other.probing) == (keeper.rate, 0.2, False)

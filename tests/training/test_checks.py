@@ -84,8 +84,9 @@ def test_when_checks_are_due():
 
 def test_dear_checks_become_fewer():
     selection = Selection(lambda m: {"loss": 1.0}, "loss", "lower")
-    assert selection.space(0.1, 60.0, 0.05) is None
-    assert selection.space(2.0, 60.0, 0.05) == 3
+    assert selection.fewer(0.1, 60.0, 0.05) is None
+    assert selection.fewer(2.0, 60.0, 0.05)[0] == 3
+    selection.space(3, 0.05)
     assert selection.left(0.05) == pytest.approx(3)
     assert not selection.due(100, 0.3)
     assert selection.due(100, 0.37)

@@ -17,6 +17,7 @@ from deepwell.core.keys import Key
 from deepwell.core.task import Loss, Update
 from deepwell.losses import squared_error
 from deepwell.training.budget import Budget
+from deepwell.training.decisions import Decisions
 from deepwell.training.loop import Job, Loop, fit
 from deepwell.training.plan import Plan
 
@@ -67,6 +68,8 @@ class Record:
     def emit(self, event):
         json.dumps(event)
         self.events.append(event)
+        if event["event"] == "decision":
+            self.decisions.append((event["step"], event["what"], event["value"], event["why"]))
 
     def decide(self, step, what, value, why):
         self.decisions.append((step, what, value, why))
@@ -103,7 +106,7 @@ def job(network=None, record=None, recipe=None, budget=None, plan=None, **rest):
         "plan": plan or Plan(batch_size=20),
         "key": Key(7),
         "sink": record,
-        "decide": record.decide,
+        "decisions": Decisions(record.decide),
         "stop": record.stop,
     }
     return Job(**{**given, **rest})

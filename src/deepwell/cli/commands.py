@@ -14,8 +14,9 @@ from deepwell.tracking.text import visible
 def run(asked: argparse.Namespace, command: Sequence[str]) -> None:
     """Run the verb that was asked for. Raises what the verb raises."""
     {
-        "train": _train, "demo": _demo, "predict": _predict, "evaluate": _evaluate, "check": _check, "show": _show,
-        "verify": _verify, "report": _report, "tasks": _tasks, "doctor": _doctor,
+        "train": _train, "resume": _resume, "demo": _demo, "predict": _predict, "evaluate": _evaluate,
+        "check": _check, "show": _show, "verify": _verify, "report": _report, "tasks": _tasks, "doctor": _doctor,
+        "cache": _cache,
     }[asked.verb](asked, command)  # fmt: skip
 
 
@@ -40,6 +41,12 @@ def _train(asked: argparse.Namespace, command: Sequence[str]) -> None:
 
     data = None if not asked.data else asked.data[0] if len(asked.data) == 1 else asked.data
     train(data, sinks=_sinks(asked), command=command, **_options(asked))
+
+
+def _resume(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import resume
+
+    resume(asked.run, out=asked.out, sinks=_sinks(asked))
 
 
 def _demo(asked: argparse.Namespace, command: Sequence[str]) -> None:
@@ -168,3 +175,9 @@ def _doctor(asked: argparse.Namespace, command: Sequence[str]) -> None:
         _say(group)
         for name, value in facts.items():
             _say(f"  {name}: {visible(value)}")
+
+
+def _cache(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs.cache import cache
+
+    _say(repr(cache(clear=asked.clear)))

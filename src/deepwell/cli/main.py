@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from deepwell.cli.parser import parse
@@ -20,6 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from deepwell.cli import commands
     from deepwell.core.errors import DeepwellError, Interrupted
 
+    # Until a run listens for itself, SIGTERM ends a command as Ctrl-C does.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         commands.run(asked, ["deepwell", *arguments])
         sys.stdout.flush()

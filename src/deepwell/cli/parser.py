@@ -15,6 +15,7 @@ from deepwell import __version__
 
 VERBS = {
     "train": "train a model on files and seal it with its proof",
+    "resume": "go on with a run that was stopped or killed",
     "predict": "answer new rows with a model",
     "evaluate": "score a model on labelled rows",
     "check": "look at data before any training, or at a task file",
@@ -23,6 +24,7 @@ VERBS = {
     "report": "write the report of a run again",
     "tasks": "the applications and their knobs",
     "doctor": "the installation and the machine",
+    "cache": "what earlier runs have kept on disk for later ones",
     "demo": "train on scikit-learn's handwritten digits",
 }
 
@@ -135,7 +137,16 @@ def _train(parser: argparse.ArgumentParser) -> None:
     from deepwell.runs.options import TrainOptions
 
     parser.add_argument("data", nargs="*", help="file(s) or folder; none for a task that makes its own data")
+    parser.add_argument(
+        "--replay", metavar="RUN", help="make this finished run once more, bit for bit, as it was decided"
+    )
     _declared(parser, TrainOptions)
+    _mode(parser)
+
+
+def _resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", help="run directory; the unfinished run that was started last if not given")
+    parser.add_argument("--out", default="runs", help="directory of all runs")
     _mode(parser)
 
 
@@ -184,11 +195,16 @@ def _tasks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="task whose knobs to list, or a file with one")
 
 
+def _cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clear", action="store_true", help="remove all of it but what a run is using")
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     return
 
 
 BUILD: dict[str, Callable[[Any], None]] = {
-    "train": _train, "predict": _predict, "evaluate": _evaluate, "check": _check, "show": _bundle, "verify": _bundle,
-    "report": _report, "tasks": _tasks, "doctor": _nothing, "demo": _demo,
+    "train": _train, "resume": _resume, "predict": _predict, "evaluate": _evaluate, "check": _check,
+    "show": _bundle, "verify": _bundle, "report": _report, "tasks": _tasks, "doctor": _nothing, "cache": _cache,
+    "demo": _demo,
 }  # fmt: skip

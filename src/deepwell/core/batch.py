@@ -32,9 +32,10 @@ class Ragged:
 
     def take(self, rows: IntArray) -> Ragged:
         """The given rows in that order."""
-        lengths = self.lengths[rows]
+        starts = self.offsets[:-1][rows]
+        lengths = self.offsets[1:][rows] - starts  # of these rows only: there may be very many others
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        index = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        index = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Ragged(self.values[index], offsets)
 
     @property

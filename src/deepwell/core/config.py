@@ -137,6 +137,10 @@ class NoRequest:
     """The request of a task whose questions have no knobs."""
 
 
+SCHEDULES = ("linear", "cosine", "constant", "one-cycle", "plateau")
+"""How the step size may fall; `training.schedules` says what each is."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The knobs that the engine reads. A task's Config inherits these and changes the defaults that suit it."""
@@ -144,12 +148,22 @@ class Recipe:
     size: Annotated[str, Knob("size of the network", choices=("auto", "tiny", "small", "base", "large"))] = "auto"
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 30.0
     batch_size: Annotated[int, Knob("examples per step; 0: chosen by data and network", "examples", 0, 1_000_000)] = 0
+    optimiser: Annotated[
+        str, Knob("how gradients move the weights", choices=("adamw", "adam", "sgd", "rmsprop", "muon"))
+    ] = "adamw"
+    momentum: Annotated[
+        float | None, Knob("memory of past gradients; none: sgd 0.9, muon 0.95, rmsprop 0", "", 0.0, 0.999)
+    ] = None
+    nesterov: Annotated[bool, Knob("sgd and muon look ahead along their momentum")] = True
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 1e-3
-    weight_decay: Annotated[float, Knob("decoupled L2 decay of weight matrices", "", 0.0, 10.0)] = 0.01
+    weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.01
     l1: Annotated[float, Knob("L1 penalty on weight matrices, per example", "", 0.0, 1.0)] = 0.0
     warmup: Annotated[float, Knob("share of the run in which the step size rises", "share", 0.0, 0.9)] = 0.05
-    schedule: Annotated[str, Knob("how the step size falls", choices=("linear", "cosine", "constant"))] = "cosine"
+    schedule: Annotated[str, Knob("how the step size falls", choices=SCHEDULES)] = "cosine"
     clip: Annotated[float, Knob("largest norm of the gradient of a mean loss; 0: no clipping", "", 0.0, 1e6)] = 1.0
+    nonfinite: Annotated[
+        str, Knob("what to do about a step whose loss or gradient is not finite", choices=("stop", "skip"))
+    ] = "stop"
     ema: Annotated[float, Knob("memory of the averaged weights, as share of the run; 0: none", "share", 0.0, 0.5)] = (
         0.05
     )

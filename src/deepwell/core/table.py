@@ -6,6 +6,7 @@ A column is a numpy array whose first axis is the rows:
     object of ImageFile | None  heavy values stay references to files until a field asks for them
     uint8 (rows, height, width[, channels])   pictures that came as arrays
     object of anything else     ragged or nested values (lists of points, token lists), each kind knows its own
+Where a table is larger than the memory it may take, its numbers are read-only views of a mapped file.
 """
 
 from __future__ import annotations
@@ -70,11 +71,14 @@ class Table:
         columns: name -> array; see the top of this file for the forms a column can take.
         origin: where each row came from; None for rows that were made in memory.
         rejected: rows that the reader met and could not use; they are not among the columns.
+        entry: key of the cache entry in whose mapped file number columns lie; empty: all columns are in memory. Columns of
+            one name and entry are equal.
     """
 
     columns: Mapping[str, Column]
     origin: Origin | None = None
     rejected: Sequence[Rejected] = field(default_factory=tuple)
+    entry: str = ""
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.columns.items()}
@@ -99,7 +103,7 @@ class Table:
         return self.columns[name]
 
     def take(self, rows: NDArray[Any]) -> Table:
-        """The rows at the given indices (or where a boolean mask is true), in that order."""
+        """The rows at the given indices (or where a boolean mask is true), in that order; copied, also from a mapped file."""
         return Table({n: c[rows] for n, c in self.columns.items()}, self.origin and self.origin.take(rows))
 
     def chunks(self, rows: int) -> Iterator[Table]:
@@ -109,11 +113,11 @@ class Table:
 
     def select(self, names: Sequence[str]) -> Table:
         """Only these columns, in this order."""
-        return Table({n: self[n] for n in names}, self.origin, self.rejected)
+        return Table({n: self[n] for n in names}, self.origin, self.rejected, self.entry)
 
     def with_columns(self, columns: Mapping[str, Column]) -> Table:
         """A copy with columns added or replaced."""
-        return Table({**self.columns, **columns}, self.origin, self.rejected)
+        return Table({**self.columns, **columns}, self.origin, self.rejected, self.entry)
 
     def where(self, row: int) -> str:
         """Where a row came from, in words: file and line, or `row 17` for data made in memory (0-based)."""

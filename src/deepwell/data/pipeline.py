@@ -1,13 +1,15 @@
 """FieldPipeline: each input and target field by its kind. The same object serves training and prediction.
 
 Fields with another role, or of a kind that has no file in data/fields, are skipped; recognition has set such inputs aside
-with the reason beforehand.
+with the reason beforehand. Where a pipeline has a Storage, columns that take more memory than it allows are encoded in
+chunks of rows into mapped files (see cache.py); what is in them is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,32 @@ from deepwell.core.batch import Encoded, EncodedColumn, IntArray, Ragged
 from deepwell.core.errors import BundleError, DataError
 from deepwell.core.fields import Schema
 from deepwell.core.table import Column, Table
+from deepwell.core.task import Pipeline
+from deepwell.data.cache import CHUNK_BYTES, SAMPLE, Columns, Encoding, Storage, content_key, fresh_bytes
 from deepwell.data.fields.category import Category
 from deepwell.data.fields.kind import Kind, checked, find, has_kind
 from deepwell.data.fields.number import Number
+from deepwell.store import json
+
+
+class Reshape(Protocol):
+    """What a family makes of encoded columns, such as stacking them: row by row, and a pure function of them."""
+
+    def __call__(self, columns: Columns) -> Columns:
+        """The arrays that networks read. Raises DataError where the columns do not suit."""
+        ...
+
+    def key(self) -> str:
+        """What the result depends on beside the columns and the code, as text."""
+        ...
+
+
+def encode(pipeline: Pipeline, table: Table, reshape: Reshape, *, targets: bool = True) -> Encoded:
+    """`pipeline.encode`, then `reshape`; a FieldPipeline does both in one pass, so that nothing is stored twice."""
+    if isinstance(pipeline, FieldPipeline):
+        return pipeline.encode(table, targets=targets, reshape=reshape)
+    encoded = pipeline.encode(table, targets=targets)
+    return Encoded(reshape(encoded.columns), encoded.rows, encoded.problems)
 
 
 class FieldPipeline:
@@ -29,10 +54,12 @@ class FieldPipeline:
         kinds: column -> an unfitted Kind with other options than the default, e.g. {"image": Image(size=64)}.
     Attributes:
         kinds_: column -> its Kind, in column order.
+        storage: where encoded columns go; None: always into memory, as for questions. Not part of the state.
     """
 
     def __init__(self, schema: Schema, kinds: Mapping[str, Kind] | None = None) -> None:
         self.schema = schema
+        self.storage: Storage | None = None
         given = kinds or {}
         used = [f for f in schema.fields if f.role in ("input", "target") and (f.name in given or has_kind(f.kind))]
         self.kinds_: dict[str, Kind] = {f.name: given[f.name] if f.name in given else find(f.kind)() for f in used}
@@ -44,14 +71,30 @@ class FieldPipeline:
             kind.fit(table[name], field, is_target=field.role == "target")
         return self
 
-    def encode(self, table: Table, *, targets: bool = True) -> Encoded:
-        """Arrays of the usable rows, and why the others are not. Targets are left out for questions."""
+    def encode(self, table: Table, *, targets: bool = True, reshape: Reshape | None = None) -> Encoded:
+        """Arrays of the usable rows, and why the others are not. Targets are left out for questions.
+
+        reshape: applied to the arrays. Raises RunError where they need more memory than the storage allows and its cache
+        cannot be written.
+        """
+        names = [n for n in self.kinds_ if targets or self.schema[n].role != "target"]
+        if self.storage is not None and len(table):
+            stored = self.storage.mapped(self._encoding(table, names, reshape))
+            if stored is not None:
+                return stored
+        columns, problems = self._columns(table, names, 0, len(table))
+        rows = np.arange(len(table))
+        if problems:
+            rows = np.delete(rows, list(problems))
+            columns = {n: _only(a, rows) for n, a in columns.items()}
+        return Encoded(reshape(columns) if reshape else columns, rows, dict(sorted(problems.items())))
+
+    def _columns(self, table: Table, names: Sequence[str], start: int, stop: int) -> tuple[Columns, dict[int, str]]:
+        """Arrays with one entry for each row from start to stop, and row (counted from start) -> why it is unusable."""
         columns: dict[str, EncodedColumn] = {}
         problems: dict[int, str] = {}
-        for name, kind in self.kinds_.items():
-            if self.schema[name].role == "target" and not targets:
-                continue
-            parts, bad = kind.encode(table[name])
+        for name in names:
+            parts, bad = self.kinds_[name].encode(table[name][start:stop])
             for part, array in parts.items():
                 full = f"{name}.{part}" if part else name
                 if full in columns or (part and full in self.kinds_):
@@ -59,12 +102,35 @@ class FieldPipeline:
                 columns[full] = array
             for row, why in bad.items():
                 problems.setdefault(row, f"column {name!r}: {why}")
-        if not problems:
-            return Encoded(columns, np.arange(len(table)))
-        usable = np.ones(len(table), np.bool_)
-        usable[list(problems)] = False
-        rows = np.flatnonzero(usable)
-        return Encoded({n: _only(a, rows) for n, a in columns.items()}, rows, dict(sorted(problems.items())))
+        return columns, problems
+
+    def _encoding(self, table: Table, names: Sequence[str], reshape: Reshape | None) -> Encoding:
+        """What the storage must know to decide where the columns go, and to make them."""
+
+        def chunk(start: int, stop: int) -> tuple[Columns, Mapping[int, str]]:
+            columns, problems = self._columns(table, names, start, stop)
+            return (reshape(columns) if reshape else columns), problems
+
+        sample = min(SAMPLE, len(table))
+        plain, _ = self._columns(table, names, 0, sample)
+        return Encoding(
+            rows=len(table),
+            chunk=chunk,
+            row_bytes=fresh_bytes(plain, reshape(plain) if reshape else {}) / sample,
+            seconds=sum(self.kinds_[name].seconds(table[name]) for name in names),
+            key=functools.partial(self._key, table, names, reshape),
+            what=f"{len(table):,} rows of {', '.join(map(repr, names[:8]))}{', ...' if len(names) > 8 else ''}",
+        )
+
+    def _key(self, table: Table, names: Sequence[str], reshape: Reshape | None) -> str:
+        """The hash of all that the encoded columns depend on: see cache.py."""
+        state = self.state()
+        transforms = json.write({name: state[name] for name in names}).decode()
+        code = {type(self.kinds_[name]).__module__ for name in names}
+        if reshape is not None:
+            code.add(type(reshape).__module__)
+            transforms += f"{type(reshape).__qualname__} {reshape.key()}"
+        return content_key([table[name] for name in names], transforms, code)
 
     def decode(self, name: str, array: NDArray[Any]) -> Column:
         """Raw values of one field from its main array (for a category: from level or class indices)."""
@@ -112,7 +178,8 @@ def _only(array: EncodedColumn, rows: IntArray) -> EncodedColumn:
         return array.take(rows)
     if not array.flags.writeable:
         return array[rows]
-    for start in range(0, len(rows), 4096):
-        some = rows[start : start + 4096]
+    step = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1))
+    for start in range(0, len(rows), step):
+        some = rows[start : start + step]
         array[start : start + len(some)] = array[some]
     return array[: len(rows)]

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepwell.core.errors import DataError, nearest
 from deepwell.core.fields import KINDS, ROLES, Field, Schema
 from deepwell.core.table import Table
 from deepwell.data.fields.kind import has_kind
+from deepwell.data.fields.values import factorise
 from deepwell.data.recognition_checks import compare, describe
 from deepwell.data.recognition_columns import SPLIT_WORDS, Look, look, recognise_column
 from deepwell.data.recognition_targets import check_target, default_target, target_field
@@ -50,25 +52,44 @@ def recognise(table: Table, edits: Edits | None = None) -> Schema:
     """
     edits = edits or Edits()
     _check_edits(table, edits)
-    looks = {name: look(name, table[name]) for name in table.names}
-    schema = Schema(tuple(_field(looks[name], table, edits) for name in table.names))
-    training = _training_rows(table, schema, edits)
+    found = {}
+    forms = {}
+    for name in table.names:  # what was seen is not kept: it is as large as the column
+        seen = look(name, table[name])
+        found[name], forms[name] = _field(seen, table, edits), seen.form
+    schema = Schema(tuple(found.values()))
+    training = _Training(table, _training_rows(table, schema, edits))
     if edits.schema is None:
         schema = _with_target(schema, training, edits)
     schema = _with_edits(schema, edits)
-    schema = Schema(tuple(_set_aside(f, looks[f.name], edits) for f in schema.fields))
+    schema = Schema(tuple(_set_aside(f, forms[f.name], edits) for f in schema.fields))
     for target in schema.targets:
-        check_target(look(target.name, training[target.name]), target, training, edits.tested)
+        one = training.column(target.name)
+        check_target(look(target.name, one[target.name]), target, one, edits.tested)
     return schema
 
 
-def _training_rows(table: Table, schema: Schema, edits: Edits) -> Table:
+@dataclass(frozen=True)
+class _Training:
+    """A table and its training rows; None: all."""
+
+    table: Table
+    rows: NDArray[np.int64] | None
+
+    def column(self, name: str) -> Table:
+        """One column of the training rows; the others are not copied."""
+        one = self.table.select([name])
+        return one if self.rows is None else one.take(self.rows)
+
+
+def _training_rows(table: Table, schema: Schema, edits: Edits) -> NDArray[np.int64] | None:
     """The rows by which targets are judged: where the author named parts, labels of other parts do not make classes."""
     split = next((f.name for f in schema.fields if edits.roles.get(f.name, f.role) == "split"), None)
     if split is None:
-        return table
-    part = np.array([SPLIT_WORDS.get(str(cell).lower(), "") for cell in table[split].tolist()])
-    return table.take(np.flatnonzero(part == "train")) if (part == "train").any() else table
+        return None
+    parts, index = factorise(table[split])
+    rows = np.flatnonzero(np.array([SPLIT_WORDS.get(str(part).lower()) == "train" for part in parts], np.bool_)[index])
+    return rows if len(rows) else None
 
 
 def _field(seen: Look, table: Table, edits: Edits) -> Field:
@@ -79,18 +100,18 @@ def _field(seen: Look, table: Table, edits: Edits) -> Field:
     return replace(recognise_column(seen, table), role="ignore", reason="set aside: not in the given schema")
 
 
-def _with_target(schema: Schema, training: Table, edits: Edits) -> Schema:
+def _with_target(schema: Schema, training: _Training, edits: Edits) -> Schema:
     """The recognised schema with the targets' kinds found out as targets, not as inputs."""
     targets = list(edits.target) or [name for name, role in edits.roles.items() if role == "target"]
     if not targets:
         found = default_target(schema)
         targets = [found] if found is not None and found not in edits.roles else []
     pictures = any(f.kind == "image" and f.name not in targets for f in schema.fields)
-    return Schema(
-        tuple(
-            target_field(look(f.name, training[f.name]), f, pictures) if f.name in targets else f for f in schema.fields
-        )
-    )
+
+    def judged(f: Field) -> Field:
+        return target_field(look(f.name, training.column(f.name)[f.name]), f, pictures) if f.name in targets else f
+
+    return Schema(tuple(judged(f) for f in schema.fields))
 
 
 def _with_edits(schema: Schema, edits: Edits) -> Schema:
@@ -110,12 +131,12 @@ def _with_edits(schema: Schema, edits: Edits) -> Schema:
     return schema
 
 
-def _set_aside(field: Field, seen: Look, edits: Edits) -> Field:
+def _set_aside(field: Field, form: str, edits: Edits) -> Field:
     """Inputs of a kind that cannot be encoded are set aside, also where the user asked for them."""
     if field.role != "input":
         return field
     if field.kind == "id" and field.name not in edits.kinds:  # an id that the user wants to be read
-        return replace(field, kind="number" if seen.form == "number" else "category")
+        return replace(field, kind="number" if form == "number" else "category")
     if has_kind(field.kind):
         return field
     return replace(field, role="ignore", reason=f"set aside: {field.kind} columns are not read yet ({field.reason})")

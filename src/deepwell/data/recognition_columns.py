@@ -7,7 +7,7 @@ that a user who disagrees knows which edit to make.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,58 +44,103 @@ _DATE = re.compile(
 )
 
 
+BLOCK = 1 << 16
+"""Rows that are looked at at a time: temporary copies of a column of a hundred million rows would not fit into memory."""
+
+
+def blocks(values: NDArray[Any], overlap: int = 0) -> Iterator[NDArray[Any]]:
+    """An array in pieces; each begins with the last `overlap` rows of the one before."""
+    for start in range(0, len(values), BLOCK):
+        yield values[max(0, start - overlap) : start + BLOCK]
+
+
 @dataclass(frozen=True)
 class Look:
     """What was seen in a column.
 
     Attributes:
         form: number, bool, text, image, points, time, nested or vector.
-        cells, counts: the different present values, and how many rows have each; for other forms than number, bool and
-            text empty. inverse: for text (rows,) index into cells (-1: missing).
         values: (rows,) float64 with NaN; for text what parses. parsed: share of present cells that are numbers.
+        texts: for text the different present keys, how many rows have each, and (rows,) index into them (-1: missing).
+        column: the cells, for numbers and truth values.
     """
 
     name: str
     form: str
     rows: int
     missing: int
-    cells: Sequence[Any]
-    inverse: IntArray
-    counts: IntArray
     values: NDArray[np.float64]
     parsed: float
+    texts: tuple[Sequence[str], IntArray, IntArray] | None = None
+    column: Column | None = None
 
     @property
     def present(self) -> int:
         """Rows that have a value."""
         return self.rows - self.missing
 
-    @property
+    @cached_property
     def distinct(self) -> int:
         """How many different values there are."""
-        return len(self.cells)
+        if self.column is None:
+            return len(self.texts[0]) if self.texts else 0
+        ordered = self.column[~np.isnan(self.values)]
+        ordered.sort()
+        return bool(len(ordered)) + sum(int((pair[1:] != pair[:-1]).sum()) for pair in blocks(ordered, 1))
+
+    @cached_property
+    def cells(self) -> tuple[Sequence[Any], IntArray]:
+        """The different present values, and how many rows have each; none for other forms than number, bool and text.
+
+        As large as the column where most of its numbers are different: ask `distinct` first.
+        """
+        if self.column is None:
+            return self.texts[:2] if self.texts else ([], np.zeros(0, np.int64))
+        found, counts = np.unique(self.column[~np.isnan(self.values)], return_counts=True)
+        return found.tolist(), counts
+
+    @property
+    def counts(self) -> IntArray:
+        """How many rows have each of the different values."""
+        return self.cells[1]
 
     @cached_property
     def keys(self) -> list[str]:
         """The different values as text, in the order of `cells`. Slow for a million numbers: ask `distinct` for the count."""
-        return [str(key(cell)) for cell in self.cells]
+        return [str(key(cell)) for cell in self.cells[0]]
 
     def first_row(self, index: int) -> int:
-        """The first row that holds `cells[index]`."""
-        found = self.inverse == index if self.form == "text" else self.values == float(self.cells[index])
+        """The first row that holds a value, by its place in `cells`."""
+        found = self.texts[2] == index if self.texts else self.values == float(self.cells[0][index])
         return int(np.flatnonzero(found)[0])
 
-    @property
+    @cached_property
+    def bounds(self) -> tuple[float, float] | None:
+        """Least and greatest finite value; None without any."""
+        each = [(f.min(), f.max()) for f in (b[np.isfinite(b)] for b in blocks(self.values)) if len(f)]
+        return (float(min(low for low, _ in each)), float(max(high for _, high in each))) if each else None
+
+    @cached_property
     def whole(self) -> bool:
         """Whether all values are whole numbers."""
-        found = self.values[np.isfinite(self.values)]
-        return self.parsed == 1 and len(found) > 0 and bool((found == np.round(found)).all())
+        if self.parsed != 1 or self.bounds is None:
+            return False
+        return all(bool((f == np.round(f)).all()) for f in (b[np.isfinite(b)] for b in blocks(self.values)))
 
     @property
     def range(self) -> str:
         """`17 to 90`."""
-        found = self.values[np.isfinite(self.values)]
-        return f"{found.min():g} to {found.max():g}" if len(found) else "none finite"
+        return f"{self.bounds[0]:g} to {self.bounds[1]:g}" if self.bounds else "none finite"
+
+    def is_running(self) -> bool:
+        """Whether each value is one more than the value before it, missing ones left out."""
+        before = np.zeros(0)
+        for block in blocks(self.values):
+            joined = np.concatenate([before, block[~np.isnan(block)]])
+            if not (np.diff(joined) == 1).all():
+                return False
+            before = joined[-1:]
+        return True
 
     @property
     def gaps(self) -> str:
@@ -118,16 +163,15 @@ def words(name: str) -> list[str]:
 def look(name: str, column: Column) -> Look:
     """What a column looks like."""
     form = _form(column)
-    empty = np.zeros(0, np.int64)
     if form not in ("number", "bool", "text"):
         cells = column.tolist() if column.dtype == object else []
         gaps = int(missing(column).sum()) if column.dtype != object else sum(cell is None for cell in cells)
-        return Look(name, form, len(column), gaps, [], empty, empty, np.zeros(0), 0.0)
+        return Look(name, form, len(column), gaps, np.zeros(0), 0.0)
     if form == "text":
         return _look_at_text(name, column)
-    values = column.astype(np.float64)
-    cells, counts = np.unique(column[~np.isnan(values)], return_counts=True)
-    return Look(name, form, len(column), len(column) - int(counts.sum()), cells.tolist(), empty, counts, values, 1.0)
+    values = column.astype(np.float64, copy=False)
+    gaps = sum(int(np.isnan(block).sum()) for block in blocks(values))
+    return Look(name, form, len(column), gaps, values, 1.0, column=column)
 
 
 def _look_at_text(name: str, column: Column) -> Look:
@@ -141,7 +185,7 @@ def _look_at_text(name: str, column: Column) -> Look:
     rows = int(counts.sum())
     parsed, bad = numbers(np.array([*present, None], object))
     share = float(counts[~bad[:-1]].sum() / rows) if rows else 0.0
-    return Look(name, "text", len(column), len(column) - rows, present, inverse, counts, parsed[inverse], share)
+    return Look(name, "text", len(column), len(column) - rows, parsed[inverse], share, texts=(present, counts, inverse))
 
 
 def _form(column: Column) -> str:
@@ -194,7 +238,7 @@ def recognise_column(seen: Look, table: Table) -> Field:
         return field(
             _plain_kind(seen),
             "ignore",
-            f"set aside: the same value {str(key(seen.cells[0]))!r} in all {seen.rows:,} rows",
+            f"set aside: the same value {seen.keys[0]!r} in all {seen.rows:,} rows",
         )
     if why := _identifies(seen):
         return field("id", "id", f"set aside: {why}")
@@ -224,8 +268,8 @@ def _identifies(seen: Look) -> str:
     if named and share > 0.5:
         return f"{different}, and its name says that it identifies rows"
     if seen.form == "number" and share == 1 and seen.present >= 20:
-        steps = np.diff(seen.values[~np.isnan(seen.values)])
-        if (steps == 1).all() or (seen.present >= 100 and float(np.ptp(seen.values)) == seen.rows - 1):
+        low, high = seen.bounds or (0.0, 0.0)
+        if seen.is_running() or (seen.present >= 100 and not seen.missing and high - low == seen.rows - 1):
             return f"a running number, {seen.range}, another one in each row"
     single = seen.form == "text" and seen.parsed < PARSED and _words_per_value(seen) < 1.5
     if single and seen.distinct > 20 and share == 1 and not _dates(seen):
@@ -243,7 +287,7 @@ def _number_field(seen: Look) -> Field:
         return Field(seen.name, "category", "input", reason, seen.facts)
     sort = "all values are whole numbers" if seen.whole else "numbers with fractions"
     reason = f"{sort}, {seen.distinct:,} different, {seen.range}{seen.gaps}"
-    if WEIGHT_NAMES.fullmatch("_".join(words(seen.name))) and np.nanmin(seen.values) > 0:
+    if WEIGHT_NAMES.fullmatch("_".join(words(seen.name))) and seen.bounds and seen.bounds[0] > 0:
         reason += (
             "; named like a sample weight, but it stays an input: "
             f"weights are used only if asked for (--role {seen.name}=weight)"
@@ -283,9 +327,10 @@ def _text_field(seen: Look, table: Table) -> Field:
 
 def _numbers_as_text(seen: Look, table: Table) -> str:
     reason = f"numbers written as text, {seen.distinct:,} different, {seen.range}{seen.gaps}"
-    bad = np.flatnonzero(np.isnan(seen.values) & (seen.inverse >= 0))
+    inverse = seen.texts[2] if seen.texts else np.zeros(0, np.int64)
+    bad = np.flatnonzero(np.isnan(seen.values) & (inverse >= 0))
     if len(bad):
-        first = seen.keys[seen.inverse[bad[0]]]
+        first = seen.keys[inverse[bad[0]]]
         reason += (
             f"; {len(bad):,} of {seen.present:,} cells are not numbers, the first is {first[:60]!r} in "
             f"{table.where(int(bad[0]))}: rows like it are rejected"

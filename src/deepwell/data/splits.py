@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import IntArray
 from deepwell.core.errors import ConfigError, DataError, nearest
 from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import PARTS, Part, Table
 from deepwell.core.task import SplitRule
-from deepwell.data.equal_rows import row_codes
+from deepwell.data.equal_rows import numbered, row_codes
 from deepwell.data.fields.values import factorise, is_missing, numbers
+from deepwell.data.gathering import gathered
 from deepwell.data.recognition_columns import SPLIT_WORDS
 
 TRAIN, SELECT, CALIBRATE, TEST = range(4)
@@ -30,8 +30,11 @@ MOST = {TEST: 20_000, SELECT: 5_000, CALIBRATE: 5_000}
 SMALL = {TEST: 0.25, SELECT: 0.15, CALIBRATE: 0.1}
 LEAST = 20
 BINS = 10
+BLOCK = 1 << 16
+"""Rows that are worked on at a time, where copies of all would take memory."""
 KINDS = ("stratified", "random", "time")
 Assignment = NDArray[np.int8]
+Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,11 @@ def _authors(table: Table, schema: Schema, notes: list[str]) -> tuple[Assignment
     return assignment, f"the author's parts in {field.name!r}" if counts[1:].any() else ""
 
 
-def _units(table: Table, schema: Schema, notes: list[str]) -> tuple[IntArray, str]:
+def _units(table: Table, schema: Schema, notes: list[str]) -> tuple[Ints, str]:
     """(rows,) which rows must stay in one part, and that in words: rows of a group, and equal rows."""
     groups = [f.name for f in schema.of("group")]
     if groups:
-        unit = np.unique(row_codes(table, groups), return_inverse=True)[1]
+        unit = numbered(row_codes(table, groups))
         count = int(unit.max()) + 1
         if count < len(PARTS):
             raise DataError(
@@ -129,7 +132,7 @@ def _units(table: Table, schema: Schema, notes: list[str]) -> tuple[IntArray, st
     compared = _compared(schema)
     if not compared:
         return np.arange(len(table)), ""
-    unit = np.unique(row_codes(table, compared), return_inverse=True)[1]
+    unit = numbered(row_codes(table, compared))
     copies = len(table) - (int(unit.max()) + 1)
     if copies > 0.2 * len(table):
         notes.append(
@@ -152,7 +155,7 @@ class _Cut:
     table: Table
     schema: Schema
     rule: SplitRule
-    units: IntArray
+    units: Ints
     draws: np.random.Generator
 
     @property
@@ -185,9 +188,9 @@ class _Cut:
             return [PARTS[part] for part in wanted]
         strata = self._strata()
         for part, count in wanted.items():
-            pool = np.flatnonzero(assignment == source)
-            taken = draw(self.units[pool], strata[pool], count, self.draws)
-            assignment[pool[taken]] = part
+            pool = assignment == source  # a mask, since places would take eight bytes a row
+            pool[pool] = draw(self.units[pool], strata[pool], count, self.draws)
+            assignment[pool] = part
         return [PARTS[part] for part in wanted]
 
     def _stratum_field(self) -> tuple[str, str] | None:
@@ -196,29 +199,27 @@ class _Cut:
             return None
         return targets[0].name, targets[0].kind
 
-    def _strata(self) -> IntArray:
+    def _strata(self) -> NDArray[np.int32]:
         """(rows,): the class, or the tenth of a numeric target; rows without a target are a stratum of their own."""
         field = self._stratum_field()
         if field is None:
-            return np.zeros(len(self.table), np.int64)
+            return np.zeros(len(self.table), np.int32)
         column = self.table[field[0]]
         if field[1] == "category":
-            return factorise(column)[1]
+            return factorise(column)[1].astype(np.int32)
         values = numbers(column)[0]
         finite = np.isfinite(values)
         edges = (
             np.unique(np.quantile(values[finite], np.linspace(0, 1, BINS + 1)[1:-1])) if finite.any() else np.zeros(0)
         )
-        return np.where(finite, np.digitize(values, edges), -1)
+        return np.where(finite, np.digitize(values, edges), -1).astype(np.int32)
 
     def _last(self, assignment: Assignment, source: int, wanted: dict[int, int]) -> None:
         """The last rows of each group become the later parts: ... train | select | calibrate | test."""
         pool = np.flatnonzero(assignment == source)
         moments = _moments(self.table, self.schema, self.rule)[pool]
         groups = [f.name for f in self.schema.of("group")]
-        group = (
-            np.unique(row_codes(self.table, groups)[pool], return_inverse=True)[1] if groups else np.zeros(len(pool))
-        )
+        group = numbered(row_codes(self.table, groups)[pool]) if groups else np.zeros(len(pool))
         order = np.lexsort((pool, moments, group))
         starts = np.flatnonzero(np.diff(group[order], prepend=-1))
         total = len(pool)
@@ -240,44 +241,64 @@ def how_many(rows: int, share: float, part: int) -> int:
     return max(1, min(MOST[part], round(max(share * rows, min(LEAST, SMALL[part] * rows)))))
 
 
-def draw(units: IntArray, strata: IntArray, count: int, draws: np.random.Generator) -> NDArray[np.bool_]:
+def draw(units: Ints, strata: Ints, count: int, draws: np.random.Generator) -> NDArray[np.bool_]:
     """Which rows to take so that about `count` are taken, whole units, and in each stratum the same share.
 
+    units, strata: (n,) integers, near each other: the memory goes with the largest less the smallest.
     Units of one row: systematic sampling in the order of strata, random within, which is within one row of the exact share in
     each stratum and in all. Larger units: a unit is taken when the rows owed so far reach half of it.
     """
-    unit, inverse, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    inverse = _closed_up(units)
+    sizes = np.bincount(inverse).astype(np.int32)
     share = min(1.0, count / max(len(units), 1))
-    stratum = _majority(inverse, strata, len(unit))
-    order = np.lexsort((draws.permutation(len(unit)), stratum))
-    taken = np.zeros(len(unit), np.bool_)
-    single = order[sizes[order] == 1]
-    steps = np.arange(len(single) + 1) * share + draws.random()
-    taken[single] = np.diff(np.floor(steps)) > 0
+    stratum = _majority(inverse, sizes, _closed_up(strata))
+    order = np.lexsort((draws.permutation(len(sizes)).astype(np.int32), stratum))
+    taken = np.zeros(len(sizes), np.bool_)
+    lone = sizes[order] == 1
+    single = order if lone.all() else order[lone]
+    first = draws.random()
+    for start in range(0, len(single), BLOCK):
+        steps = np.arange(start, min(start + BLOCK, len(single)) + 1) * share + first
+        taken[single[start : start + BLOCK]] = np.diff(np.floor(steps)) > 0
     owed = 0.0
-    for index in order[sizes[order] > 1]:
+    for index in order[~lone]:
         owed += sizes[index] * share
         if owed >= sizes[index] / 2:
             taken[index] = True
             owed -= sizes[index]
-    if count and not taken.any() and len(unit) > 1:
+    if count and not taken.any() and len(sizes) > 1:
         taken[order[np.argmin(sizes[order])]] = True
     return taken[inverse]
 
 
-def _majority(inverse: IntArray, strata: IntArray, units: int) -> IntArray:
-    """(units,): the most frequent stratum of each unit's rows, the lowest where several are."""
-    names, codes = np.unique(strata, return_inverse=True)
-    pairs, counts = np.unique(inverse * len(names) + codes, return_counts=True)
-    owner, code = pairs // len(names), pairs % len(names)
-    order = np.lexsort((-code, counts, owner))
-    found = np.zeros(units, np.int64)
+def _closed_up(values: Ints) -> NDArray[np.int32]:
+    """(n,): the place of each integer among the different ones in ascending order, without sorting."""
+    if not len(values):
+        return np.zeros(0, np.int32)
+    low = int(values.min())
+    seen = np.zeros(int(values.max()) - low + 1, np.bool_)
+    seen[values - low if low else values] = True
+    if seen.all() and low == 0:
+        return values.astype(np.int32, copy=False)
+    places = np.cumsum(seen, dtype=np.int32) - np.int32(1)
+    return places[values - low]
+
+
+def _majority(inverse: NDArray[np.int32], sizes: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(units,): the most frequent code of each unit's rows, the lowest where several are. inverse: (rows,) their units."""
+    found = np.zeros(len(sizes), np.int32)
+    found[inverse] = codes  # right for units of one row
+    several = np.flatnonzero(sizes[inverse] > 1)
+    count = int(codes.max()) + 1 if len(codes) else 1
+    pairs, rows = np.unique(inverse[several].astype(np.int64) * count + codes[several], return_counts=True)
+    owner, code = pairs // count, pairs % count
+    order = np.lexsort((-code, rows, owner))
     found[owner[order]] = code[order]  # the last one written of each owner has the largest count
     return found
 
 
 def _keep_classes(
-    table: Table, schema: Schema, assignment: Assignment, official: Assignment, units: IntArray
+    table: Table, schema: Schema, assignment: Assignment, official: Assignment, units: Ints
 ) -> None:  # fmt: skip
     """Give each class a unit in the training part, taken back from parts that were cut from it; in place."""
     for field in schema.targets:
@@ -337,7 +358,8 @@ def _moment(cell: object) -> float:
 
 def _parts(table: Table, assignment: Assignment, rule: SplitRule, reason: str, notes: Sequence[str]) -> Parts:
     def part(index: int) -> Part:
-        earlier = table.take(np.flatnonzero(assignment < index)) if rule.kind == "time" and index else None
-        return Part(PARTS[index], table.take(np.flatnonzero(assignment == index)), earlier)
+        earlier = rule.kind == "time" and index
+        history = gathered(table, np.flatnonzero(assignment < index)) if earlier else None
+        return Part(PARTS[index], gathered(table, np.flatnonzero(assignment == index)), history)
 
     return Parts(part(TRAIN), part(SELECT), part(CALIBRATE), part(TEST), reason, tuple(notes), assignment)

@@ -36,7 +36,8 @@ SMALLEST_SHARE = 1e-7
 """Probabilities are clipped here: one sure mistake costs 16 nats, not infinity."""
 MOST_LINEAR_WORK = 60_000_000
 """Rows times columns times classes of a linear fit: 30,000 x 196 x 10 takes about 2 s on two cores."""
-FEWEST_ROWS = 1_000
+MOST_LINEAR_CELLS = 8_000_000
+"""Rows times columns of a linear fit: scikit-learn's copies of so many take about 150 MB."""
 FEWEST_ROWS = 1_000
 MOST_BOOSTED_ROWS = 200_000
 MOST_TREES = 3_000
@@ -71,7 +72,7 @@ def linear(target: str, kind: TargetKind) -> Baseline:
         data = _Data.of(examples, pipeline, target, kind, key)
         design = Linear(data.images)
         width = max(1, design.width(data.arrays))
-        data = data.sample(MOST_LINEAR_WORK // (width * max(2, data.classes)), key)
+        data = data.sample(min(MOST_LINEAR_WORK // max(2, data.classes), MOST_LINEAR_CELLS) // width, key)
         if kind == "number":
             return _ridge(data, design)
         return _logistic(data, design)
@@ -128,7 +129,7 @@ class _Data:
         if count <= most:
             return self
         rows: IntArray = np.sort(permutation(count, key.fold("sample"))[:most])
-        note = f"fitted on {len(rows):,} of {count:,} rows, drawn at random, to bound the time"
+        note = f"fitted on {len(rows):,} of {count:,} rows, drawn at random, to bound time and memory"
         arrays = {name: array[rows] for name, array in self.arrays.items()}
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, arrays=arrays, truth=self.truth[rows], weights=weights, notes=(*self.notes, note))

@@ -22,7 +22,7 @@ from deepwell.core.fields import Field
 from deepwell.core.table import Column
 from deepwell.data.fields.kind import Kind, Parts, Problems, checked
 from deepwell.data.fields.number import Number
-from deepwell.data.fields.values import numbers
+from deepwell.data.fields.values import numbers, sampled
 
 MOST_KNOTS = 128
 MOST_STORED = 4096
@@ -45,7 +45,7 @@ class PositionedNumber(Kind):
     def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
         """See Kind."""
         self.number.fit(column, field, is_target=is_target)
-        values, _ = numbers(column)
+        values = sampled(numbers(column)[0])
         values = values[np.isfinite(values)]
         self.knots_ = knots(values, self.most) if len(values) else np.zeros(1)
         self.absent_ = float(self._positions(np.median(values, keepdims=True))[0]) if len(values) else 0.0
@@ -60,7 +60,9 @@ class PositionedNumber(Kind):
         return {**parts, "position": positions.astype(np.float32)}, problems
 
     def _positions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.interp(values, self.knots_, np.arange(len(self.knots_))), np.float64)
+        last = len(self.knots_) - 1
+        # Between knots closer than the smallest normal number the slope is infinite: the clip keeps positions on the scale.
+        return np.clip(np.interp(values, self.knots_, np.arange(last + 1)), 0.0, last).astype(np.float64)
 
     def decode(self, array: EncodedColumn) -> Column:
         """As a number decodes its main array."""

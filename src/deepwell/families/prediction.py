@@ -33,9 +33,9 @@ from deepwell.core.scores import Metric
 from deepwell.core.table import Column, Part, Table
 from deepwell.core.task import Baseline, Loss, Pipeline, Task
 from deepwell.data.fields.kind import Kind
-from deepwell.data.pipeline import FieldPipeline
+from deepwell.data.pipeline import FieldPipeline, encode
 from deepwell.families.positions import MOST_KNOTS, PositionedNumber
-from deepwell.families.stacking import stack, units, weights
+from deepwell.families.stacking import Stacking, units, weights
 from deepwell.metrics import classification, regression
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Prediction(Task):
         asked = part.name == "predict"
         if not asked:
             self.metrics(pipeline)
-        encoded = stack(self.schema, pipeline.encode(part.rows, targets=not asked))
+        encoded = encode(pipeline, part.rows, Stacking.of(self.schema), targets=not asked)
         if part.name in ("train", "select"):  # weights are chosen by the loss that they are trained on
             balanced = {t.name: len(pipeline.classes(t.name)) for t in self.schema.targets if self._balances(t)}
             encoded = weights(self.schema, encoded, part.rows, balanced)

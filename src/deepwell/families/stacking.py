@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,25 +16,41 @@ from deepwell.core.table import Table
 from deepwell.data.fields.values import factorise, numbers
 
 
-def stack(schema: Schema, encoded: Encoded) -> Encoded:
-    """Numbers, positions and categories as one array each; everything else stays under its name."""
-    columns: dict[str, Any] = dict(encoded.columns)
-    number_names = [f.name for f in schema.of("input", "number")]
-    category_names = [f.name for f in schema.of("input", "category")]
-    values = [columns.pop(n) for n in number_names]
-    absent = [columns.pop(f"{n}.missing") for n in number_names if f"{n}.missing" in columns]
-    positions = [columns.pop(f"{n}.position") for n in number_names]
-    levels = [columns.pop(n) for n in category_names]
-    stacked: dict[str, EncodedColumn] = {}
-    if number_names:
-        stacked["inputs.number"] = np.stack([*values, *absent], axis=1).astype(np.float32, copy=False)
-        stacked["inputs.number.position"] = np.stack(positions, axis=1).astype(np.float32, copy=False)
-    if category_names:
-        stacked["inputs.category"] = np.stack(levels, axis=1).astype(np.int32)
-    clash = sorted(set(stacked) & set(columns))
-    if clash:
-        raise DataError(f"a column may not be called {clash[0]!r} here", repair="rename the column")
-    return Encoded({**stacked, **columns}, encoded.rows, encoded.problems)
+@dataclass(frozen=True)
+class Stacking:
+    """A data.pipeline.Reshape: numbers, positions and categories as one array each; everything else under its name."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+
+    @staticmethod
+    def of(schema: Schema) -> Stacking:
+        """For the inputs of a schema, in its order."""
+        return Stacking(
+            tuple(f.name for f in schema.of("input", "number")), tuple(f.name for f in schema.of("input", "category"))
+        )
+
+    def key(self) -> str:
+        """See Reshape."""
+        return repr(self)
+
+    def __call__(self, columns: Mapping[str, EncodedColumn]) -> dict[str, EncodedColumn]:
+        """See Reshape. Raises DataError for a column that is called like a stacked one."""
+        rest: dict[str, Any] = dict(columns)
+        values = [rest.pop(n) for n in self.numbers]
+        absent = [rest.pop(f"{n}.missing") for n in self.numbers if f"{n}.missing" in rest]
+        positions = [rest.pop(f"{n}.position") for n in self.numbers]
+        levels = [rest.pop(n) for n in self.categories]
+        stacked: dict[str, EncodedColumn] = {}
+        if self.numbers:
+            stacked["inputs.number"] = np.stack([*values, *absent], axis=1).astype(np.float32, copy=False)
+            stacked["inputs.number.position"] = np.stack(positions, axis=1).astype(np.float32, copy=False)
+        if self.categories:
+            stacked["inputs.category"] = np.stack(levels, axis=1).astype(np.int32)
+        clash = sorted(set(stacked) & set(rest))
+        if clash:
+            raise DataError(f"a column may not be called {clash[0]!r} here", repair="rename the column")
+        return {**stacked, **rest}
 
 
 def weights(schema: Schema, encoded: Encoded, table: Table, balanced: Mapping[str, int]) -> Encoded:

@@ -21,6 +21,7 @@ from deepwell.reports.svg import ACCENT, FAULTS, MUTED, SECOND, bars
 from deepwell.tracking.text import (
     decimals,
     duration,
+    expectation,
     measure,
     measured,
     number,
@@ -322,16 +323,20 @@ def _decisions(story: Story) -> View | None:
 
 
 def _again(story: Story) -> View | None:
-    run, bundle, end = story.get("run"), story.get("bundle"), story.get("end")
+    run, bundle, end = story.get("run"), story.get("bundle"), wall(story.get("end"))
     if not (run or bundle):
         return None
-    machine = [*run.get("machine", {}).items(), ("peak memory", size(wall(end).get("peak_bytes")))]
+    machine = [*run.get("machine", {}).items(), ("peak memory", size(end.get("peak_bytes")))]
+    spent = end.get("phases") or {name: wall(event)["seconds"] for name, event in story.phases.items()}
+    times = [(name, duration(seconds)) for name, seconds in spent.items()]
+    times += [("whole run", duration(end["seconds"]))] if end.get("seconds") is not None else []
+    times += [("expected before training", said)] if (said := expectation(story.get("expected"))) else []
     return {
         "command": shlex.join(str(word) for word in run.get("command", [])), "seed": run.get("seed"),
         "config": [(k, setting(v)) for k, v in run.get("config", {}).items()],
         "versions": [(k, str(v)) for k, v in run.get("versions", {}).items()],
         "machine": [(k, size(v) if k == "memory" else setting(v)) for k, v in machine if v != "–"],
-        "phases": [(name, duration(wall(e)["seconds"])) for name, e in story.phases.items()],
+        "phases": times,
         "bundle": {"path": bundle.get("path", ""), "size": size(bundle.get("bytes")), "sha256": bundle.get("sha256", "")}
         if bundle else None,
     }  # fmt: skip

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deepwell.tracking.text import number
+
 Event = Mapping[str, Any]
 
 
@@ -63,6 +65,9 @@ def tell(events: Sequence[Event]) -> Story:
             story.phases[str(event.get("name"))] = event
         elif name == "note":
             story.notes.append(str(event.get("text")))
+        elif name == "rewind":
+            step = event.get("step")
+            story.notes.append(f"the run was resumed {f'after step {number(step)}' if step else 'from its beginning'}")
         else:
             story.single[name] = event
     return story

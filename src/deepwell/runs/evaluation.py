@@ -21,6 +21,7 @@ from deepwell.runs.prepare import Prepared
 from deepwell.runtime.answers import ROW, Answers
 from deepwell.runtime.predictor import Predictor
 from deepwell.tracking.record import Record
+from deepwell.training.decisions import Decisions
 
 Fitted = Sequence[tuple[Baseline, Runner, float]]
 BASELINE_SHARE = 0.3
@@ -28,7 +29,12 @@ BASELINE_SHARE = 0.3
 
 
 def fit_baselines(
-    prepared: Prepared, key: Key, record: Record, stop: Callable[[], bool], seconds: float | None
+    prepared: Prepared,
+    key: Key,
+    record: Record,
+    stop: Callable[[], bool],
+    seconds: float | None,
+    decisions: Decisions,
 ) -> Fitted:
     """Every baseline, fitted on the training examples, with the seconds it took; none after a request to stop."""
     examples = prepared.examples["train"]
@@ -38,10 +44,7 @@ def fit_baselines(
         if stop():
             break
         spent = time.perf_counter() - began
-        if seconds is not None and baseline.kind != "trivial" and spent > BASELINE_SHARE * seconds:
-            record.decide(
-                0, "baseline left out", baseline.name, f"the ones before took {spent:.1f} s of the time limit"
-            )
+        if seconds is not None and _left_out(baseline, spent, seconds, decisions):
             continue
         since = time.perf_counter()
         runner = baseline.fit(examples, prepared.pipeline, key.fold("baseline", baseline.name))
@@ -50,14 +53,26 @@ def fit_baselines(
     return fitted
 
 
-def evaluate(prepared: Prepared, predictor: Predictor, fitted: Fitted, key: Key, record: Record) -> Answers:
-    """Open the test part: scores, paired differences to every baseline, figures, verdict. Returns the test answers."""
+def _left_out(baseline: Baseline, spent: float, seconds: float, decisions: Decisions) -> bool:
+    """Whether a baseline is left out because those before it took too much of the time."""
+    over = baseline.kind != "trivial" and spent > BASELINE_SHARE * seconds
+    why = f"the ones before took {spent:.1f} s of the time limit"
+    return decisions.choose(0, f"baseline {baseline.name}", lambda: ("left out", why) if over else None) is not None
+
+
+def evaluate(
+    prepared: Prepared, predictor: Predictor, fitted: Fitted, key: Key, record: Record, opened: int = 1
+) -> Answers:
+    """Open the test part: scores, paired differences to every baseline, figures, verdict. Returns the test answers.
+
+    opened: how often the test part has been opened, this time included.
+    """
     task, pipeline, examples = prepared.task, prepared.pipeline, prepared.examples["test"]
     metrics = task.metrics(pipeline)
     columns = measure(task, predictor.runner, examples, pipeline)
     ours = intervals.replicate(metrics, columns, examples.units, key)
     scores = [intervals.interval(ours[m.name]) for m in metrics]
-    record.emit({"event": "scores", "part": "test", "scores": [s.to_json() for s in scores], "opened": 1})
+    record.emit({"event": "scores", "part": "test", "scores": [s.to_json() for s in scores], "opened": opened})
     primary = {}
     for baseline, runner, seconds in fitted:
         measured = measure(task, runner, examples, pipeline, without=(".logits",))

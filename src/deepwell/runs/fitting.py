@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -23,6 +23,8 @@ from deepwell.runs.options import TrainOptions
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runtime.predictor import Predictor
 from deepwell.training import budget, loop, plan, threads
+from deepwell.training.checkpoints import Checkpoint, Checkpoints
+from deepwell.training.decisions import Decisions
 from deepwell.training.feed import Feed
 
 THREADS_SHARE = 0.04
@@ -30,15 +32,35 @@ THREADS_SHARE = 0.04
 
 
 class Recorder(Protocol):
-    """Where events and decisions go: tracking.record.Record, or memory."""
+    """Where events go: tracking.record.Record, or memory."""
 
     def emit(self, event: Mapping[str, Any]) -> None:
         """One event."""
         ...
 
-    def decide(self, step: int, what: str, value: Any, why: str) -> None:
-        """One decision, safe before it takes effect."""
-        ...
+
+@dataclass(frozen=True)
+class Course:
+    """How a training goes on.
+
+    decisions: where open choices are made. checkpoints: where the state is saved; start: the state to go on from. began:
+    time.perf_counter() when this process took the run up. clock: of the training, for tests.
+    """
+
+    decisions: Decisions = field(default_factory=Decisions)
+    checkpoints: Checkpoints | None = None
+    start: Checkpoint | None = None
+    began: float | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the training goes on from a step after the first."""
+        return self.start is not None and self.start.step > 0
+
+    def spent(self) -> float:
+        """Seconds that a resumed process has spent so far; 0 for others, whose limit is counted otherwise."""
+        return time.perf_counter() - self.began if self.resumed and self.began is not None else 0.0
 
 
 @dataclass
@@ -51,13 +73,19 @@ class Memory:
         """One event."""
         self.events.append(event)
 
-    def decide(self, step: int, what: str, value: Any, why: str) -> None:
-        """One decision."""
-        self.emit({"event": "decision", "step": step, "what": what, "value": value, "why": why})
+
+def follows(step: int, what: str, value: Any, why: str) -> dict[str, Any]:
+    """The event of a decision that follows from data and configuration, so that nothing needs to be replayed."""
+    return {"event": "decision", "step": step, "what": what, "value": value, "why": why, "follows": True}
 
 
 def fit(
-    prepared: Prepared, options: TrainOptions, record: Recorder, stop: Callable[[], bool], seconds: float | None
+    prepared: Prepared,
+    options: TrainOptions,
+    record: Recorder,
+    stop: Callable[[], bool],
+    seconds: float | None,
+    course: Course | None = None,
 ) -> Predictor:
     """Build, train and calibrate the network; `seconds` is the limit of training, None without one.
 
@@ -65,28 +93,19 @@ def fit(
     Raises RunError when training fails.
     """
     task, key = prepared.task, Key(options.seed)
+    course = course or Course()
+    if seconds is not None:
+        left = seconds
+        seconds = course.decisions.settle(0, "training time", lambda: (left, "what the limit leaves, in seconds"))
     examples = prepared.examples["train"]
     sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, seconds)
     torch.manual_seed(key.fold("network").seed)
     network = task.network(sizes)
-    parameters = sum(p.numel() for p in network.parameters())
-    record.emit(
-        {"event": "network", "name": type(network).__name__, "parameters": parameters, "size": task.config.size}
-    )
-    metrics = {m.name: m.direction for m in task.metrics(prepared.pipeline)}
     _check_handing_over(_contents(prepared, network.state_dict(), sizes), type(task))
-    chosen = plan.choose(
-        network,
-        task.plan_hints(),
-        {"device": options.device, **options.plan},
-        examples=examples.count,
-        batch_size=task.config.batch_size,
-    )
     transforms = task.augment(examples, prepared.pipeline)
-    for transform in transforms:
-        if isinstance(transform, Chosen):
-            record.decide(0, "augmentation", transform.what, transform.why)
-    began = time.perf_counter()
+    if not course.resumed:
+        _introduce(task, network, transforms, record)
+    metrics = {m.name: m.direction for m in task.metrics(prepared.pipeline)}
     job = loop.Job(
         network=network,
         examples=examples,
@@ -94,28 +113,60 @@ def fit(
         updates=task.updates(),
         transforms=transforms,
         recipe=task.config,
-        budget=budget.Budget(seconds=seconds, steps=options.steps, epochs=options.epochs),
-        plan=chosen,
+        budget=budget.Budget(seconds, options.steps, options.epochs, clock=course.clock),
+        plan=plan.choose(
+            network,
+            task.plan_hints(),
+            {"device": options.device, **options.plan},
+            examples=examples.count,
+            batch_size=task.config.batch_size,
+        ),
         key=key.fold("train"),
         judge=_judge(prepared),
         watch=task.watch,
         direction=metrics.get(task.watch or "", "lower"),
         sink=record,
-        decide=record.decide,
+        decisions=course.decisions,
+        checkpoints=course.checkpoints,
         stop=stop,
     )
-    if not job.budget.exact and "threads" not in options.plan:
-        job, _ = threads.measured(job, THREADS_SHARE * (seconds or budget.CAP))
-        if seconds is not None:
-            left = max(1.0, seconds - (time.perf_counter() - began))
-            job = replace(job, budget=replace(job.budget, seconds=left))
+    job = _planned(job, options)
     torch.set_num_threads(job.plan.threads)
-    record.decide(0, "plan", job.plan.to_json(), str(job.plan))
-    trained = loop.fit(job)
+    trained = loop.fit(replace(job, budget=replace(job.budget, spent=course.spent())), course.start)
+    if job.decisions.left:
+        raise RunError(f"{job.decisions.left} recorded decisions were never asked for: the run does not repeat itself")
     contents = _contents(prepared, trained.weights, sizes)
-    uncalibrated = Predictor(contents, type(task), chosen.device)
+    uncalibrated = Predictor(contents, type(task), job.plan.device)
     contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))
-    return Predictor(contents, type(task), chosen.device)
+    return Predictor(contents, type(task), job.plan.device)
+
+
+def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], record: Recorder) -> None:
+    """Tell what is going to be trained."""
+    parameters = sum(p.numel() for p in network.parameters())
+    record.emit(
+        {"event": "network", "name": type(network).__name__, "parameters": parameters, "size": task.config.size}
+    )
+    for transform in transforms:
+        if isinstance(transform, Chosen):
+            record.emit(follows(0, "augmentation", transform.what, transform.why))
+
+
+def _planned(job: loop.Job, options: TrainOptions) -> loop.Job:
+    """The job with the plan that is decided: measured where the budget is open, else by rule, or as recorded."""
+    began = time.perf_counter()
+
+    def propose() -> tuple[Any, str]:
+        measured = job
+        if not job.budget.exact and "threads" not in options.plan:
+            measured, _ = threads.measured(job, THREADS_SHARE * (job.budget.limit or budget.CAP))
+        return measured.plan.to_json(), str(measured.plan)
+
+    chosen = plan.Plan.from_json(job.decisions.settle(0, "plan", propose))
+    limit = job.budget.seconds
+    if limit is not None:
+        limit = max(1.0, limit - (time.perf_counter() - began))
+    return replace(job, plan=chosen, budget=replace(job.budget, seconds=limit))
 
 
 def fit_model(data: Any, options: TrainOptions) -> Predictor:
@@ -198,5 +249,6 @@ def _calibrate(prepared: Prepared, predictor: Predictor, record: Recorder) -> Ma
     columns = measure(prepared.task, predictor.runner, examples, prepared.pipeline)
     numbers = dict(prepared.task.calibrate(columns, prepared.pipeline))
     if numbers:
-        record.decide(0, "calibration", numbers, f"fitted on {examples.count:,} examples that training did not see")
+        why = f"fitted on {examples.count:,} examples that training did not see"
+        record.emit({k: v for k, v in follows(0, "calibration", numbers, why).items() if k != "step"})
     return numbers

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first sets a flag that the loop reads at a step boundary, the second leaves at once."""
+"""Ctrl-C and SIGTERM: the first sets a flag that the loop reads at a step boundary, the second leaves at once.
+
+Ctrl-C wants what there is so far: the best weights are sealed. SIGTERM comes from a machine that will be gone in seconds: the
+state is saved, and the run is left.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,10 @@ from deepwell.core.errors import Interrupted
 
 
 class Stop:
-    """Whether somebody asked the run to stop."""
+    """Whether somebody asked the run to stop, and whether nothing but saving the state should follow (SIGTERM)."""
 
     requested = False
+    leave = False
 
     def __call__(self) -> bool:
         return self.requested
@@ -32,7 +37,7 @@ def stopping() -> Iterator[Stop]:
     def hear(number: int, frame: FrameType | None) -> None:
         if stop.requested:
             os._exit(Interrupted.exit_code)
-        stop.requested = True
+        stop.requested, stop.leave = True, number == signal.SIGTERM
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

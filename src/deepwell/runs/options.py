@@ -23,6 +23,10 @@ class Seconds(float):
     """A duration: a number of seconds, or text such as `90s`, `5m`, `1.5h`."""
 
 
+class Bytes(int):
+    """An amount of memory: a number of bytes, or text such as `500m`, `2g`, `1.5 GB`; units are powers of 1024."""
+
+
 @dataclass(frozen=True)
 class ReadAsked:
     """How files are to be read where they do not say themselves."""
@@ -63,6 +67,9 @@ class TrainOptions(SchemaAsked):
     seed: Annotated[int, Knob("of all draws; the same seed, steps and plan give the same bits")] = 0
     size: Annotated[str | None, Knob("of the network: auto, tiny, small, base or large")] = None
     device: Annotated[str, Knob("cpu, cuda, mps or auto")] = "auto"
+    memory: Annotated[
+        Bytes | None, Knob("memory that the data may take, e.g. 2g; half of what is free if not given")
+    ] = None
     set: Annotated[Pairs, Knob("knob=value (see `deepwell tasks NAME`); may be given again")] = field(
         default_factory=dict
     )
@@ -72,6 +79,7 @@ class TrainOptions(SchemaAsked):
     positive: Annotated[str | None, Knob("class that counts as positive, for two classes")] = None
     metric: Annotated[str | None, Knob("primary metric, e.g. accuracy, auc, rmse")] = None
     max_rejected: Annotated[float, Knob("largest share of rows that may be unusable", "share", 0.0, 1.0)] = 0.01
+    save_every: Annotated[Seconds, Knob("time between two checkpoints of the training's state, e.g. 30s")] = Seconds(30)
     out: Annotated[str, Knob("directory of all runs")] = "runs"
     demo: Annotated[bool, Knob("train on the task's own synthetic data")] = False
 
@@ -101,6 +109,8 @@ def _convert(name: str, value: Any, hint: Any, knob: Knob) -> Any:
     accepted = next(t for t in (typing.get_args(hint) or (hint,)) if t is not type(None))
     if accepted is Seconds:
         return seconds(name, value)
+    if accepted is Bytes:
+        return amount(name, value)
     return Option(name, accepted, None, knob).parse(value)
 
 
@@ -129,10 +139,30 @@ def seconds(name: str, value: Any) -> float:
     return result
 
 
+def amount(name: str, value: Any) -> int:
+    """An amount of memory in bytes from a number or text: 1000000, "500m", "2g", "1.5 GB". Raises ConfigError else."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]?)(?:i?b)?\s*", str(value).lower())
+    power = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+    found = float(match[1]) * 1024 ** power[match[2]] if match and not isinstance(value, bool) else 0.0
+    if not 1 <= found < 2**62:
+        raise ConfigError(f"{name} must be an amount of memory such as 500m or 2g; got {value!r}")
+    return int(found)
+
+
 def to_json(options: Any) -> dict[str, Any]:
-    """Options as JSON values; `parse` reads them back. Data given as an object has no name: it is told by its type."""
+    """Options as JSON values; `parse` reads them back. Data given as an object has no name: it is told by its type.
+
+    Files are named by absolute paths, so that the run can be taken up again from another directory.
+    """
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    return {name: _json(value) for name, value in values.items()}
+    return {name: _absolute(_json(value)) if name in FILES else _json(value) for name, value in values.items()}
+
+
+FILES = ("names", "schema", "task", "test")
+
+
+def _absolute(value: Any) -> Any:
+    return str(Path(value).absolute()) if isinstance(value, str) and Path(value).exists() else value
 
 
 def _json(value: Any) -> Any:

@@ -18,8 +18,10 @@ from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import PARTS, Part, Rejected, Table
 from deepwell.core.task import Pipeline, Task
-from deepwell.data import sources
+from deepwell.data import memory, sources
+from deepwell.data.cache import Storage
 from deepwell.data.fields.values import factorise, missing
+from deepwell.data.gathering import gathered
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import Edits, describe, recognise
 from deepwell.data.splits import Parts, split
@@ -60,8 +62,13 @@ class Prepared:
         return self.task.schema
 
 
-def recognised(data: Any, asked: SchemaAsked, test: Any = None, tested: bool = True) -> tuple[Table, Schema]:
-    """Read and recognise, without choosing a task; tested: see Edits. Raises DataError for what cannot be read."""
+def recognised(
+    data: Any, asked: SchemaAsked, test: Any = None, tested: bool = True, allowed: int | None = None
+) -> tuple[Table, Schema]:
+    """Read and recognise, without choosing a task. Raises DataError for what cannot be read.
+
+    tested: see Edits. allowed: bytes of memory that the data may take; None: half of what is free.
+    """
     options = sources.ReadOptions(
         test=test,
         names=asked.names,
@@ -70,6 +77,7 @@ def recognised(data: Any, asked: SchemaAsked, test: Any = None, tested: bool = T
         encoding=asked.encoding,
         missing=asked.missing,
         target_name=asked.target[0] if asked.target else "target",
+        memory=int(memory.TABLE_SHARE * (memory.allowed(None) if allowed is None else allowed)),
     )
     table = sources.read(data, options)
     edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), _saved_schema(asked.schema), tested=tested)
@@ -91,7 +99,8 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     Raises DataError or ConfigError; nothing has been written by then.
     """
     clock = _Clock()
-    task_class, table, schema, reason = _data_and_task(data, options, tested=test_share != 0.0)
+    allowed = memory.allowed(options.memory)
+    task_class, table, schema, reason = _data_and_task(data, options, allowed, tested=test_share != 0.0)
     task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options)))
     table, without_target = _without_missing_targets(table, schema)
     data, columns = fingerprint(table), describe(table, schema)
@@ -101,6 +110,8 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     _check_labels(parts, schema)
     files = file_parts(table, parts.assignment)
     pipeline = task.pipeline(None) or FieldPipeline(schema)
+    if isinstance(pipeline, FieldPipeline):
+        pipeline.storage = Storage(int(memory.ENCODED_SHARE * allowed))
     pipeline.fit(parts.train.rows)
     examples = {part.name: task.examples(part, pipeline) for part in _each(parts)}
     rejected = [*table.rejected, *without_target, *_problems(table, parts, examples)]
@@ -126,7 +137,9 @@ def _problems(table: Table, parts: Parts, examples: Mapping[str, Examples]) -> l
     return [Rejected(table.where(row), why) for row, why in sorted(found.items())]
 
 
-def _data_and_task(data: Any, options: TrainOptions, tested: bool) -> tuple[type[Task], Table, Schema, str]:
+def _data_and_task(
+    data: Any, options: TrainOptions, allowed: int, tested: bool
+) -> tuple[type[Task], Table, Schema, str]:
     """The task class, its data, and the schema with the roles that the task gives."""
     asked = tasks.find(options.task) if options.task else None
     if options.demo or data is None:
@@ -139,7 +152,7 @@ def _data_and_task(data: Any, options: TrainOptions, tested: bool) -> tuple[type
         if made is None:
             return asked, Table({}), Schema(), "the task makes its own data"
         data = made
-    table, schema = recognised(data, options, options.test, tested)
+    table, schema = recognised(data, options, options.test, tested, allowed)
     if asked is None:
         asked, fit = tasks.choose(schema)
     else:
@@ -193,8 +206,8 @@ def _without_missing_targets(table: Table, schema: Schema) -> tuple[Table, list[
     if not absent.any():
         return table, []
     rejected = [Rejected(table.where(int(r)), "the target is missing") for r in np.flatnonzero(absent)]
-    kept = table.take(~absent)
-    return Table(kept.columns, kept.origin, table.rejected), rejected
+    kept = gathered(table, np.flatnonzero(~absent))
+    return replace(kept, rejected=table.rejected), rejected
 
 
 def _check_labels(parts: Parts, schema: Schema) -> None:

@@ -36,12 +36,19 @@ Bytes = bytes | memoryview
 
 _TEMPORARY = re.compile(r"\.tmp-[0-9a-f]{16}")
 _CHUNK = 1 << 20
+_passed: dict[str, int] = {}
 
 
 def failpoint(name: str) -> None:
-    """Die at once, as by kill -9, where the environment says DEEPWELL_FAIL_AT=name. For tests of crash safety only."""
-    if os.environ.get("DEEPWELL_FAIL_AT") == name:
-        os._exit(137)
+    """Die at once, as by kill -9, where the environment says DEEPWELL_FAIL_AT=name, or =name:3 for the third time.
+
+    For tests of crash safety only.
+    """
+    asked, _, count = os.environ.get("DEEPWELL_FAIL_AT", "").partition(":")
+    if asked == name:
+        _passed[name] = _passed.get(name, 0) + 1
+        if _passed[name] == int(count or 1):
+            os._exit(137)
 
 
 def write_file(path: Path_, data: Bytes | Iterable[Bytes]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import numpy as np
 
-from deepwell.core.config import Knob
+from deepwell.core.config import SCHEDULES, Knob
 from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Schema
@@ -46,9 +46,9 @@ class ImageConfig(PredictionConfig):
 
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 100.0
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 6e-3
-    weight_decay: Annotated[float, Knob("decoupled L2 decay of weight matrices", "", 0.0, 10.0)] = 0.05
+    weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.05
     warmup: Annotated[float, Knob("share of the run in which the step size rises", "share", 0.0, 0.9)] = 0.15
-    schedule: Annotated[str, Knob("how the step size falls", choices=("linear", "cosine", "constant"))] = "linear"
+    schedule: Annotated[str, Knob("how the step size falls", choices=SCHEDULES)] = "linear"
     label_smoothing: Annotated[float, Knob("share of a class target spread over all classes", "share", 0.0, 0.5)] = 0.1
     mirror: Annotated[str, Knob("mirror training pictures left to right", choices=("auto", "yes", "no"))] = "auto"
     augment: Annotated[

@@ -62,6 +62,11 @@ class RunDirectory:
         return self.path / "report.html"
 
     @property
+    def checkpoints(self) -> Path:
+        """checkpoints/: the states of a training that is not finished."""
+        return self.path / "checkpoints"
+
+    @property
     def answers(self) -> Path:
         """answers.csv: the answers on the test part."""
         return self.path / "answers.csv"
@@ -103,6 +108,12 @@ def create(root: str | Path, task: str) -> RunDirectory:
             f"no run directory can be made in {str(parent)!r}: {error.strerror}",
             repair="choose another place with --out DIRECTORY, or free this one",
         ) from None
+
+
+def runs_in(root: str | Path) -> list[RunDirectory]:
+    """All runs below a root, in the order of their names; empty where there are none."""
+    found = [p.parent for p in Path(root).glob(f"*/*/{RECORD}") if _NUMBER.fullmatch(p.parent.name)]
+    return [RunDirectory(p) for p in sorted(found, key=lambda p: (p.parent.name, len(p.name), p.name))]
 
 
 def sealed(path: str | Path) -> Path:

@@ -11,7 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepwell.tracking.text import duration, measure, measured, number, plural, setting, shared_folder, size, visible
+from deepwell.tracking.text import (
+    duration,
+    expectation,
+    measure,
+    measured,
+    number,
+    plural,
+    setting,
+    shared_folder,
+    shares,
+    size,
+    visible,
+)
 
 Event = Mapping[str, Any]
 Row = tuple[str, ...]
@@ -97,8 +109,21 @@ def _network(event: Event) -> Block:
     )
 
 
-UNPRINTED_DECISIONS = ("horizon", "checks", "calibration")
-"""Decisions that the progress line and the scores show anyway; the record and the report have them all."""
+UNPRINTED_DECISIONS = ("horizon", "checks", "calibration", "training time", "closing")
+"""Decisions that what is expected, the progress line and the scores show anyway; the record and the report have them all."""
+
+
+def _expected(event: Event) -> Block | None:
+    said = expectation(event)
+    return Block("expected", [(said,)]) if said else None
+
+
+def _rewind(event: Event) -> Block:
+    step = event.get("step")
+    rows: list[Row] = [(f"goes on after step {visible(step, 20)}" if step else "begins again: no state had been saved",)]
+    opened = event.get("opened") or 0
+    rows += [(f"the test part was opened {plural(opened, 'time')} before",)] if opened else []
+    return Block("resumed", rows)
 
 
 def _decision(event: Event) -> Block | None:
@@ -167,12 +192,15 @@ def _end(event: Event) -> Block:
     peak = f", peak memory {size(wall['peak_bytes'])}" if wall.get("peak_bytes") else ""
     took = f" after {duration(wall['seconds'])}" if wall.get("seconds") is not None else ""
     why = f": {visible(event['reason'])}" if event.get("reason") else ""
-    report: list[Row] = [(f"report: {visible(event['report'])}",)] if event.get("report") else []
-    return Block("end", [(f"{status}{took}{peak}{why}",), *report], "bad" if status == "failed" else "faint")
+    rows: list[Row] = [(f"{status}{took}{peak}{why}",)]
+    rows += [(f"time: {shares(wall['phases'])}",)] if wall.get("phases") else []
+    rows += [(f"report: {visible(event['report'])}",)] if event.get("report") else []
+    return Block("end", rows, "bad" if status == "failed" else "faint")
 
 
 _WRITERS: dict[str, Callable[[Event], Block | None]] = {
     "run": _run, "schema": _schema, "parts": _parts, "rejected": _rejected, "network": _network,
+    "expected": _expected, "rewind": _rewind,
     "decision": _decision, "phase": _phase, "scores": _scores, "baseline": _baseline, "calibration": _calibration,
     "bundle": _bundle, "end": _end,
     "verdict": lambda e: Block("verdict", [(visible(e.get("text", ""), 1000),)], "strong"),

@@ -16,6 +16,7 @@ from typing import Any
 
 from deepwell.core.errors import DataError, RunError
 from deepwell.core.runner import Sink
+from deepwell.store.files import failpoint
 
 
 class Record:
@@ -44,25 +45,46 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except RunError:
+            if kind is None:  # else the error under way says more
+                raise
 
     def close(self) -> None:
-        """Flushes the record to the disk and closes it. Closing twice does nothing."""
-        if self._file >= 0:
-            os.fsync(self._file)
+        """Flushes the record to the disk and closes it. Closing twice does nothing.
+
+        Raises RunError where the disk does not take it.
+        """
+        if self._file < 0:
+            return
+        try:
+            self.sync()
+        finally:
             os.close(self._file)
             self._file = -1
 
     def emit(self, event: Mapping[str, Any]) -> None:
         """Appends one event; numpy values become plain ones, NaN and infinities null.
 
+        An event with `live` is for the sinks alone: it comes when the clock says so, and would make equal runs unequal.
         Raises RunError where the disk does not take it (the record stays whole), TypeError for a value JSON cannot hold.
         """
-        self._append(event, durable=False)
+        if event.get("live"):
+            self._deliver(plain(event))
+        else:
+            self._append(event, durable=False)
 
     def decide(self, step: int, what: str, value: Any, why: str) -> None:
         """Records what the run decided by measuring or by the clock; it is on the disk when this returns."""
         self._append({"event": "decision", "step": step, "what": what, "value": value, "why": why}, durable=True)
+
+    def sync(self) -> None:
+        """Have all events so far on the disk. Raises RunError where it does not take them."""
+        try:
+            os.fsync(self._file)
+        except OSError as error:
+            raise RunError(f"the record cannot be written: {error.strerror}", where=str(self.path)) from None
 
     def _append(self, event: Mapping[str, Any], durable: bool) -> None:
         values = plain(event)
@@ -75,7 +97,9 @@ class Record:
             while done < len(line):
                 done += os.write(self._file, line[done:])
             if durable:
+                failpoint("decision.written")
                 os.fsync(self._file)
+                failpoint("decision.synced")
         except OSError as error:
             os.ftruncate(self._file, before)
             raise RunError(
@@ -123,9 +147,10 @@ def _whole(data: bytes) -> int:
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
-    """All events of a record, in order. A torn last line is left out and a `note` event in its place says so.
+    """All events of a record, in order; what a resumed run took back is left out (see `effective`).
 
-    Raises DataError, naming the line, for anything else that is not an event, and where the file cannot be read.
+    A torn last line is left out and a `note` event in its place says so. Raises DataError, naming the line, for anything
+    else that is not an event, and where the file cannot be read.
     """
     try:
         data = Path(path).read_bytes()
@@ -137,7 +162,35 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     if whole < len(data):
         text = f"the last line of the record ({len(data) - whole} bytes) was torn by a sudden stop and is left out"
         events.append({"event": "note", "text": text})
-    return events
+    return effective(events)
+
+
+OPENING = ("run", "schema", "columns", "parts", "rejected", "rewind")
+"""Events that no resumption takes back."""
+
+
+def effective(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events that count: each `rewind` {step} takes back what came after that step, which happens again below it.
+
+    Decisions stay, for they take effect again at their steps; but those that follow from the run itself (`follows`) come
+    anew, and a `stop` is what the rewind undoes. A rewind to step 0 begins again, so what opened the training comes anew
+    as well; another one goes on in the middle, and nobody tells it again.
+    """
+    kept: list[dict[str, Any]] = []
+    for event in events:
+        if event["event"] == "rewind":
+            kept = [e for e in kept if _outlasts(e, event["step"])]
+        kept.append(event)
+    return kept
+
+
+def _outlasts(event: Mapping[str, Any], step: int) -> bool:
+    name = event["event"]
+    if name in OPENING:
+        return True
+    if name == "decision" and not event.get("follows"):
+        return bool(event["what"] != "stop")
+    return step > 0 and (name == "network" or ("step" in event and event["step"] <= step))
 
 
 def _event(line: bytes, where: str) -> dict[str, Any]:

@@ -105,6 +105,31 @@ def size(count: Any) -> str:
     return f"{count:.1f} TB"
 
 
+def shares(phases: Mapping[str, Any]) -> str:
+    """How time was spent: `read 1.1 s, train 40 s, other 2.0 s`."""
+    return ", ".join(f"{visible(name, 20)} {duration(seconds)}" for name, seconds in phases.items())
+
+
+def expectation(event: Mapping[str, Any]) -> str:
+    """What a run was expected to take: `at most 60 s, 1.1 GB of memory; state saved every 30 s, 12 MB each`.
+
+    event: `expected`, whose `wall` has what could be known of seconds, at_most, steps, memory, checkpoint, every.
+    """
+    wall = event.get("wall") or {}
+    takes = []
+    if wall.get("seconds") is not None:
+        takes.append(f"{'at most' if wall.get('at_most') else 'about'} {duration(wall['seconds'])}")
+    if wall.get("steps") is not None:
+        takes.append(plural(wall["steps"], "step"))
+    if wall.get("memory") is not None:
+        takes.append(f"{size(wall['memory'])} of memory")
+    saved = ""
+    if wall.get("checkpoint") is not None:
+        every = f" every {duration(wall['every'])}" if wall.get("every") else ""
+        saved = f"state saved{every}, {size(wall['checkpoint'])} each"
+    return "; ".join(part for part in (", ".join(takes), saved) if part)
+
+
 def plural(count: Any, noun: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number(count)} {noun}{'' if count == 1 else 's'}"

@@ -8,6 +8,7 @@ epochs given and no time, no clock is read for any choice: the same inputs give 
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,13 +19,21 @@ from deepwell.core.errors import ConfigError
 CAP = 300.0
 """Seconds of a training for which neither time, steps nor epochs are given."""
 MOST_REVISIONS = 8
-MARKS = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Shares of the time at which the rate is looked at again. With the probe, cooling down and the deadline: 8 revisions."""
+KEPT_REVISIONS = 2
+"""Revisions that are kept for cooling down and for the deadline."""
+MARKS = (0.05, 0.25, 0.6, 0.9)
+"""Shares of the time at which the rate is looked at again; the first soon, for a probe of few steps is the worst witness."""
+HALF, AHEAD = 0.5, 0.35
+"""The rate is looked at between marks, too, when HALF of the steps that are left took less than AHEAD of the time that is
+left: else a run that became faster would end early."""
 PROBE_STEPS = 20
 PROBE_SHARE = 0.02
 """The probe ends after so many steps or this share of the time, whichever comes first."""
 WARM_STEPS = 3
 """Steps before the probe: they also pay for memory and kernels that later steps find ready."""
+LATEST = 3
+"""Checks whose median says how fast the machine is now."""
+MOST_SLOWDOWN = 3.0
 TOLERANCE = 0.02
 """A horizon is left alone when what remains would change by less than this share."""
 WARMING, PROBING = -2, -1
@@ -37,7 +46,9 @@ class Budget:
     seconds: of the whole run, counted from `started`; CAP when nothing at all is given.
     steps, epochs: train exactly this long if no time is given.
     clock: seconds on any scale that never runs backwards. started: its value when the run began; None: when training begins.
-    reserve: seconds to keep for what follows training (evaluation, sealing, report).
+    reserve: seconds to keep for what follows training (evaluation, sealing, report), at the speed of the machine when training
+    begins; more is kept where checks become slower.
+    spent: seconds that this process has spent before a restored training goes on; they count as well.
     """
 
     seconds: float | None = None
@@ -46,6 +57,7 @@ class Budget:
     clock: Callable[[], float] = time.monotonic
     started: float | None = None
     reserve: float = 0.0
+    spent: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("seconds", "steps", "epochs"):
@@ -124,15 +136,15 @@ class Timekeeper:
 
     def __init__(self, budget: Budget, ceiling: int) -> None:
         self._clock, self._limit, self._ceiling = budget.clock, budget.limit, ceiling
+        self._spent, self._reserve = budget.spent, budget.reserve
         now = self._clock()
-        self._started = now if budget.started is None else budget.started
-        self._usable = math.inf if self._limit is None else self._started + self._limit - budget.reserve - now
-        self._deadline = now + self._usable
+        started = now if budget.started is None else budget.started
+        self._whole = math.inf if self._limit is None else started + self._limit - now
         self._begun = self._since = now
         self._since_step = 0
         self._mark = WARMING  # then PROBING, then an index into MARKS
+        self._checks: list[float] = []
         self.rate: float | None = None
-        self.check_seconds = 0.0
 
     @property
     def probing(self) -> bool:
@@ -140,77 +152,101 @@ class Timekeeper:
         return self._limit is not None and self._mark < 0
 
     @property
+    def reserve(self) -> float:
+        """Seconds to keep for what follows training, as fast as the machine is now: as its latest checks against its fastest."""
+        if len(self._checks) < LATEST:
+            return self._reserve
+        slowdown = statistics.median(self._checks[-LATEST:]) / max(min(self._checks), 1e-9)
+        return self._reserve * min(slowdown, MOST_SLOWDOWN)
+
+    @property
     def usable(self) -> float | None:
         """Seconds from the beginning of training to its deadline; None when no clock decides."""
-        return None if self._limit is None else self._usable
+        return None if self._limit is None else self._whole - self.reserve
+
+    @property
+    def check_seconds(self) -> float:
+        """Seconds of the latest check."""
+        return self._checks[-1] if self._checks else 0.0
 
     def elapsed(self) -> float:
         """Seconds since training began."""
         return self._clock() - self._begun
 
-    def pause(self, seconds: float) -> None:
-        """A check took so long: it does not count against the speed of steps."""
+    def checked(self, seconds: float) -> None:
+        """A check took so long: it does not count against the speed of steps, and others will come."""
         self._since += seconds
-        self.check_seconds = seconds
+        self._checks.append(seconds)
 
     def close(self, steps: int) -> None:
         """The run is cooling down to `steps`: from now on only the deadline may shorten it."""
         self._ceiling, self._mark = steps, max(self._mark, len(MARKS))
 
-    def look(self, step: int, horizon: int, checks_left: float) -> tuple[int, str] | None:
+    def look(self, step: int, horizon: int, checks_left: float, revisions: int = 0) -> tuple[int, str] | None:
         """The horizon as it should be after `step` steps, with the reason; None to leave it.
 
-        checks_left: how many checks are still to come; their time is kept.
+        checks_left: how many checks are still to come; their time is kept. revisions: how many the horizon has had.
         """
-        if self._limit is None or step >= horizon:
+        usable = self.usable
+        if usable is None or step >= horizon:
             return None
-        now = self._clock()
-        if now >= self._deadline:
+        now, deadline = self._clock(), self._begun + usable
+        if now + min(1.0, checks_left) * self.check_seconds >= deadline:
             return (step + 1, "the time is over") if horizon > step + 1 else None
-        if not self._due(step, now):
+        if revisions >= MOST_REVISIONS - KEPT_REVISIONS or not self._due(step, horizon, now, deadline):
             return None
         self.rate = (step - self._since_step) / max(now - self._since, 1e-9)
         self._since, self._since_step = now, step
-        seconds = self._deadline - now - checks_left * self.check_seconds
+        seconds = deadline - now - checks_left * self.check_seconds
         steps = min(self._ceiling, step + max(1, int(self.rate * seconds)))
         if abs(steps - horizon) <= TOLERANCE * (horizon - step):
             return None
         why = "all epochs that pay fit" if steps == self._ceiling else f"{seconds:.3g} s are left"
         return steps, f"{self.rate:.3g} steps/s measured; {why}"
 
-    def _due(self, step: int, now: float) -> bool:
-        """Whether this is the moment to look: the end of the probe, or a mark passed."""
-        spent = (now - self._begun) / max(self._usable, 1e-9)
+    def _due(self, step: int, horizon: int, now: float, deadline: float) -> bool:
+        """Whether this is the moment to look: the end of the probe, a mark passed, or far ahead of the time."""
+        spent = (now - self._begun) / max(deadline - self._begun, 1e-9)
         if self._mark == WARMING and step >= WARM_STEPS and spent < PROBE_SHARE:
             self._since, self._since_step, self._mark = now, step, PROBING
         if self._mark < 0:
             over = spent >= PROBE_SHARE or (self._mark == PROBING and step - self._since_step >= PROBE_STEPS)
         else:
             over = self._mark < len(MARKS) and spent >= MARKS[self._mark]
+            over = over or self._ahead(step, horizon, now, deadline)
         if not over or step == self._since_step:
             return False
         self._mark = next((i for i, mark in enumerate(MARKS) if mark > spent), len(MARKS))
         return True
 
+    def _ahead(self, step: int, horizon: int, now: float, deadline: float) -> bool:
+        """Whether a run that the time has shortened is so much faster since the last look that it would end early."""
+        if horizon >= self._ceiling or horizon <= self._since_step:
+            return False
+        done = (step - self._since_step) / (horizon - self._since_step)
+        return done >= HALF and now - self._since < AHEAD * (deadline - self._since)
+
     def state(self) -> dict[str, Any]:
         """What it knows as JSON values; times are relative, so another process with another clock can go on."""
         now = self._clock()
         return {
-            "usable": self.usable,
+            "whole": None if self._limit is None else self._whole,
             "spent": now - self._begun,
             "since": now - self._since,
             "since_step": self._since_step,
             "mark": self._mark,
             "ceiling": self._ceiling,
             "rate": self.rate,
-            "check_seconds": self.check_seconds,
+            "checks": list(self._checks),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` gave; the clock goes on from the seconds spent then."""
-        now = self._clock()
-        self._begun, self._since = now - state["spent"], now - state["since"]
-        self._usable = math.inf if state["usable"] is None else state["usable"]
-        self._deadline = self._begun + self._usable
+        """Take over what `state` gave; the clock goes on from the seconds spent then and before this training goes on.
+
+        The reserve is that of this process's budget, for it may have more to do after training.
+        """
+        now = self._clock() - self._spent
+        self._begun, self._since = now - state["spent"], self._clock() - state["since"]
+        self._whole = math.inf if state["whole"] is None else state["whole"]
         self._since_step, self._mark, self._ceiling = state["since_step"], state["mark"], state["ceiling"]
-        self.rate, self.check_seconds = state["rate"], state["check_seconds"]
+        self.rate, self._checks = state["rate"], list(state["checks"])

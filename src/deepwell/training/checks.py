@@ -67,14 +67,19 @@ class Selection:
         near_end = 1.0 - progress < 0.5 * self.spacing
         return progress >= self._next - ROUNDING and step - self._last_step >= APART and not near_end
 
-    def space(self, seconds: float, usable: float, progress: float) -> int | None:
-        """Fewer checks where one takes `seconds` and the run has `usable`: how many are still to come, None if no change."""
-        count = max(1, min(MOST, int(SHARE * usable / max(seconds, 1e-9))))
-        spacing = (1.0 - progress) / count
-        if count == MOST or spacing <= self.spacing or progress >= 1.0:
+    def fewer(self, seconds: float, usable: float | None, progress: float) -> tuple[int, str] | None:
+        """How many checks should still come where one takes `seconds` and the run has `usable`; None to leave it."""
+        if usable is None or progress >= 1.0:
             return None
-        self.spacing, self._next = spacing, progress + spacing
-        return count
+        count = max(1, min(MOST, int(SHARE * usable / max(seconds, 1e-9))))
+        if count == MOST or (1.0 - progress) / count <= self.spacing:
+            return None
+        return count, f"one takes {seconds:.3g} s; they may take a tenth of {usable:.3g} s"
+
+    def space(self, count: int, progress: float) -> None:
+        """Spread `count` checks over what is left after `progress`."""
+        self.spacing = (1.0 - progress) / count
+        self._next = progress + self.spacing
 
     def left(self, progress: float) -> float:
         """How many checks are still to come, the last one included."""

@@ -1,50 +1,48 @@
 """The loop: fit, step, update, micro-step. It knows networks, examples and losses, and no task.
 
 Unusual: every draw of a micro-step comes from torch's default generator set to f(key, step, micro), so there is no
-generator state to save and a restored loop goes on bit for bit. Losses are sums with units: gradients are divided once, by
-the units of the whole batch. The host waits for the device only every few steps. Observers hear events and change nothing.
+generator state to save; and every choice that a clock or a measurement makes goes through Job.decisions. So a restored loop
+goes on bit for bit. Losses are sums with units: gradients are divided once, by the units of the whole batch. The host waits
+for the device only every few steps. Observers hear events and change nothing.
 
     fit(job)                                     until the horizon, or until stop() says so
       step                                       rate = schedule(progress)
         update ... update                        one per Update, each with its own parameters and optimiser
           micro-step ... micro-step              gradients add up
-        average, look at the clock, check, report
+        average, look at the clock, check, report, save
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from deepwell.core.batch import Batch, IntArray
-from deepwell.core.config import Recipe
 from deepwell.core.errors import RunError
-from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
-from deepwell.core.runner import Sink
-from deepwell.core.task import Transform, Update
 from deepwell.nn.runner import TorchRunner
+from deepwell.training import guards
 from deepwell.training.averaging import Average, assign, tensors
-from deepwell.training.budget import Budget, Horizon, Timekeeper
-from deepwell.training.checks import Judge, Selection, snapshot
+from deepwell.training.budget import Horizon, Timekeeper
+from deepwell.training.checkpoints import Checkpoint
+from deepwell.training.checks import Selection, snapshot
 from deepwell.training.feed import Feed
-from deepwell.training.meter import Meter
+from deepwell.training.job import Job, Trained
+from deepwell.training.meter import Meter, Skipped
 from deepwell.training.order import Order
-from deepwell.training.plan import Plan
-from deepwell.training.schedules import rate
-from deepwell.training.updates import LossFunction, Sums, Updater
+from deepwell.training.plan import PRECISIONS
+from deepwell.training.reporting import Reporter
+from deepwell.training.schedules import Plateau, rate
+from deepwell.training.updates import Sums, Updater
 
-Decide = Callable[[int, str, Any, str], object]
-REPORT_SECONDS = 0.5
-REPORT_SHARE = 0.02
-"""Progress is told after so many seconds or this share of the steps, so that short runs have curves too."""
+__all__ = ["Job", "Loop", "Trained", "fit"]
+
 COOL_SHARE = 0.1
 """Cooling down after patience takes this share of the steps so far (at most what is left)."""
 AVERAGED_PER_MEMORY = 16
@@ -52,56 +50,16 @@ AVERAGED_PER_MEMORY = 16
 MOST_BETWEEN = 8
 
 
-@dataclass(frozen=True)
-class Job:
-    """All that a training needs.
+def fit(job: Job, start: Checkpoint | None = None) -> Trained:
+    """Train until the horizon or until stop() is true; from `start` on, where one is given.
 
-    network: the module, trained in place and moved to the plan's device. loss: of updates that bring none of their own.
-    judge: module -> measures on the select part; None: nothing is judged. watch: the measure that chooses the weights,
-    None: the last ones; direction: which way it is better. sink hears events; decide(step, what, value, why) hears
-    decisions before they take effect. stop: asked before each step; True seals the best weights so far.
+    Raises RunError when loss, gradient or weights become non-finite, when memory or disk do not suffice; ConfigError for a
+    job that cannot work.
     """
-
-    network: nn.Module
-    examples: Examples
-    loss: LossFunction
-    recipe: Recipe
-    budget: Budget
-    plan: Plan
-    key: Key
-    updates: Sequence[Update] = (Update(),)
-    transforms: Sequence[Transform] = ()
-    judge: Judge | None = None
-    watch: str | None = None
-    direction: Literal["higher", "lower"] = "lower"
-    sink: Sink | None = None
-    decide: Decide | None = None
-    stop: Callable[[], bool] | None = None
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The outcome: weights (name -> CPU tensor, as in the module's state_dict), and where they come from.
-
-    step: the step whose weights these are; steps: how many were taken in all. chosen: "ema" or "raw". values: their
-    measures on the select part, empty if never judged. interrupted: stop() ended the run. seconds: spent in training.
-    """
-
-    weights: Mapping[str, Tensor]
-    step: int
-    chosen: str
-    interrupted: bool
-    steps: int
-    values: Mapping[str, float]
-    seconds: float
-
-
-def fit(job: Job) -> Trained:
-    """Train until the horizon or until stop() is true.
-
-    Raises RunError when loss, gradient or weights become non-finite; ConfigError for a job that cannot work.
-    """
-    return Loop(job).run()
+    loop = Loop(job)
+    if start is not None and start.arrays:
+        loop.restore({n: torch.from_numpy(np.array(a)) for n, a in start.arrays.items()}, start.facts)
+    return loop.run()
 
 
 class Loop:
@@ -113,17 +71,21 @@ class Loop:
         if job.plan.channels_last:
             self._network = self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network.train()
-        self._order = Order(job.examples.count, job.plan.batch_size, job.key.fold("examples"), _costs(job.examples))
+        costs = job.examples.costs if job.examples.count is not None else None
+        self._order = Order(job.examples.count, job.plan.batch_size, job.key.fold("examples"), costs)
         self._feed = Feed(job.examples, self._device)
         self._updaters = [Updater(self._network, u, job.loss, job.recipe, job.plan) for u in job.updates]
         self._average = Average(self._network, job.recipe.ema) if job.recipe.ema > 0 else None
         self._selection = Selection(job.judge, job.watch, job.direction)
+        self._plateau = Plateau() if job.recipe.schedule == "plateau" else None
         self._meter = Meter()
         self._runner = TorchRunner(self._network, self._device)
         ceiling = job.budget.ceiling(self._order.steps_per_epoch, job.recipe.epochs)
         self._horizon = Horizon(ceiling)
         self._keeper = Timekeeper(job.budget, ceiling)
-        self._steps, self._cooling, self._reported = 0, False, 0.0
+        self._reporter = Reporter(job.sink, self._order)
+        self._steps, self._cooling, self._skipped = 0, False, 0
+        self._micro = job.plan.micro_batch
 
     @property
     def finished(self) -> bool:
@@ -134,13 +96,21 @@ class Loop:
         """Train to the end. See fit."""
         with _threads(self._job.plan.threads):
             if self._steps == 0:
-                self._decide("horizon", self._horizon.steps, "steps of all epochs" + self._limit())
+                self._follow("horizon", self._horizon.steps, "steps of all epochs" + self._limit())
             while not self.finished:
-                if self._job.stop is not None and self._job.stop():
-                    self._decide("stop", self._steps, "asked to stop: the best weights so far are kept")
+                if self._stopped():
+                    self._save(must=True)
                     return self._trained(interrupted=True)
                 self.step()
             return self._trained(interrupted=False)
+
+    def _stopped(self) -> bool:
+        """Whether the run ends here because it was asked to, now or when it was recorded."""
+        decisions, step = self._job.decisions, self._steps
+        if self._job.stop is not None and self._job.stop():
+            decisions.record(step, "stop", step, "asked to stop: the best weights so far are kept")
+            return True
+        return bool(decisions.left) and decisions.choose(step, "stop", lambda: None) is not None
 
     # one step --------------------------------------------------------------------------------------------------------
     def step(self) -> None:
@@ -153,44 +123,64 @@ class Loop:
                 self._update(updater, number, index)
         self._steps = step + 1
         if self._meter.full or self._keeper.probing or self.finished:
-            self._meter.read()
+            self._read()
         self._smooth()
         self._look()
         self._check()
         self._report()
+        if job.checkpoints is not None and job.checkpoints.due():
+            self._save()
 
     def _update(self, updater: Updater, number: int, index: IntArray) -> None:
-        updater.begin()
-        sums: Sums | None = None
-        for micro, part in enumerate(self._cut(index, updater.update.coupled)):
-            sums = self._micro_step(updater, number, micro, part, sums)
-        if sums is not None:
-            updater.finish(sums, self.learning_rate(self._steps))
-            self._meter.add(self._steps + 1, updater.update.name, sums)
+        """One update; again with half the micro-batch, as if nothing had been, where memory did not suffice."""
+        if self._job.decisions.left:
+            self._micro = self._job.decisions.choose(self._steps + 1, "micro-batch", lambda: None) or self._micro
+        sums = self._gradients(updater, number, index)
+        while sums is None:
+            updater.undo()
+            smaller = guards.smaller(self._micro, len(index), updater.update.coupled)
+            self._micro = self._job.decisions.record(
+                self._steps + 1,
+                "micro-batch",
+                smaller,
+                f"memory did not suffice for {self._micro or len(index)} examples",
+            )
+            sums = self._gradients(updater, number, index)
+        updater.finish(sums, self.learning_rate(self._steps))
+        self._meter.add(self._steps + 1, updater.update.name, sums)
 
-    def _micro_step(self, updater: Updater, number: int, micro: int, index: IntArray, sums: Sums | None) -> Sums:
-        draw = self._job.key.fold("step", self._steps, "micro", micro, "process", 0)
+    def _gradients(self, updater: Updater, number: int, index: IntArray) -> Sums | None:
+        """The gradients of a batch, added up over its micro-batches; None when memory did not suffice."""
+        try:
+            updater.begin()
+            sums: Sums | None = None
+            for micro, part in enumerate(self._cut(index, updater.update.coupled)):
+                sums = updater.micro_step(*self._draw(self._steps, number, micro, part), sums)
+            return sums
+        except (RuntimeError, MemoryError) as error:
+            if not guards.out_of_memory(error):
+                raise
+        return None
+
+    def _draw(self, step: int, number: int, micro: int, index: IntArray) -> tuple[Batch, Key]:
+        """The batch of a micro-step and its key; torch's default generator is set to that key."""
+        draw = self._job.key.fold("step", step, "micro", micro, "process", 0)
         self._seed(draw)
-        batch = self._batch(index, draw)
-        if number:  # another update sees the same batch with draws of its own
-            draw = draw.fold("update", number)
-            self._seed(draw)
-        return updater.micro_step(batch, draw, sums)
-
-    def _batch(self, index: IntArray, draw: Key) -> Batch:
-        batch = self._feed.batch(index, self._order.key(self._steps))
+        batch = self._feed.batch(index, self._order.key(step))
         if self._job.transforms:
             with torch.no_grad():
                 for transform in self._job.transforms:
                     batch = transform(batch, draw)
-        return batch
+        if number:  # another update sees the same batch with draws of its own
+            draw = draw.fold("update", number)
+            self._seed(draw)
+        return batch, draw
 
     def _cut(self, index: IntArray, coupled: bool) -> list[IntArray]:
         """The micro-batches of a batch: nearly equal, none larger than the plan says."""
-        most = self._job.plan.micro_batch
-        if coupled or not most or len(index) <= most:
+        if coupled or not self._micro or len(index) <= self._micro:
             return [index]
-        return np.array_split(index, math.ceil(len(index) / most))
+        return np.array_split(index, math.ceil(len(index) / self._micro))
 
     def _seed(self, key: Key) -> None:
         # torch.manual_seed would also visit every device that is not in use, which takes longer than a small step.
@@ -201,11 +191,37 @@ class Loop:
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step (0-based): the schedule at its middle, so that first and last step both count."""
         recipe = self._job.recipe
-        return recipe.learning_rate * rate(recipe.schedule, self._horizon.progress(step + 0.5), recipe.warmup)
+        factor = 1.0 if self._plateau is None else self._plateau.factor
+        return recipe.learning_rate * factor * rate(recipe.schedule, self._horizon.progress(step + 0.5), recipe.warmup)
 
     # after a step ----------------------------------------------------------------------------------------------------
     def _progress(self) -> float:
         return self._horizon.progress(self._steps)
+
+    def _read(self) -> None:
+        """Bring losses over from the device, and deal with steps that were skipped because they were not finite."""
+        self._meter.read()
+        while self._meter.skipped:
+            skipped = self._meter.skipped.pop(0)
+            self._skipped += 1
+            why = f"the {skipped.what} at step {skipped.step} (update {skipped.update!r}); {self._explain(skipped)}"
+            if self._job.recipe.nonfinite == "stop" or self._skipped > guards.MOST_SKIPPED:
+                raise RunError(
+                    f"{why}; a step that is not finite changes nothing"
+                    + (f", and {self._skipped} were skipped in all" if self._skipped > 1 else ""),
+                    repair="a smaller step size (--set learning_rate=...) helps most often; look for extreme values in "
+                    "the data with `deepwell check`",
+                )
+            self._follow("skipped step", skipped.step, why)
+
+    def _explain(self, skipped: Skipped) -> str:
+        """Which numbers were not finite first: the step is taken again with its own key, and nothing is changed."""
+        step = skipped.step - 1
+        number, updater = next(p for p in enumerate(self._updaters) if p[1].update.name == skipped.update)
+        cut = self._cut(self._order.index(step), updater.update.coupled)
+        batches = (self._draw(step, number, micro, index) for micro, index in enumerate(cut))
+        loss = updater.update.loss or self._job.loss
+        return guards.name_fault(self._network, loss, batches, PRECISIONS[self._job.plan.precision])
 
     def _smooth(self) -> None:
         """Update the average where it is due: every few steps, before a check, and at the end."""
@@ -219,82 +235,74 @@ class Loop:
 
     def _look(self) -> None:
         """Move the horizon where the clock says so."""
-        revised = self._keeper.look(self._steps, self._horizon.steps, self._selection.left(self._progress()))
-        if revised is not None:
-            self._revise("horizon", *revised)
-
-    def _revise(self, what: str, steps: int, why: str) -> None:
-        self._decide(what, steps, why)
-        self._horizon.revise(self._steps, steps)
+        horizon = self._job.decisions.choose(
+            self._steps,
+            "horizon",
+            lambda: self._keeper.look(self._steps, self._horizon.steps, self._selection.left(self._progress())),
+        )
+        if horizon is not None:
+            self._horizon.revise(self._steps, horizon)
 
     def _check(self) -> None:
         """Judge raw and averaged weights where it is due; cool down when patience is over."""
         progress = self._progress()
         if not self._selection.due(self._steps, progress):
             return
-        self._meter.read()
+        self._read()
         before = self._keeper.elapsed()
         check = self._selection.check(self._steps, progress, self._candidates())
         seconds = self._keeper.elapsed() - before
-        self._keeper.pause(seconds)
+        self._keeper.checked(seconds)
         values = {name: value if math.isfinite(value) else None for name, value in check.values.items()}
         self._emit(
             "check", {"values": values, "chosen": check.chosen, "best": check.best, "wall": {"seconds": seconds}}
         )
-        usable = self._keeper.usable
-        fewer = None if usable is None else self._selection.space(seconds, usable, progress)
+        fewer = self._job.decisions.choose(
+            self._steps, "checks", lambda: self._selection.fewer(seconds, self._keeper.usable, progress)
+        )
         if fewer is not None:
-            self._decide("checks", fewer, f"one takes {seconds:.3g} s; they may take a tenth of {usable:.3g} s")
+            self._selection.space(fewer, progress)
         self._lose_patience()
 
     def _lose_patience(self) -> None:
-        patience = self._job.recipe.patience
-        if not patience or self._cooling or self._job.budget.exact or self._selection.without_gain < patience:
+        """Lower the plateau's rate, or cool down, after checks without gain. Both follow from the checks alone."""
+        without_gain, patience = self._selection.without_gain, self._job.recipe.patience
+        factor = None if self._plateau is None else self._plateau.after_check(without_gain)
+        if factor is not None:
+            self._follow("factor of the learning rate", factor, f"{without_gain} checks without gain")
+        if not patience or self._cooling or self._job.budget.exact or without_gain < patience:
             return
         steps = self._steps + max(1, round(COOL_SHARE * self._steps))
         if steps < self._horizon.steps:
             self._cooling = True
             self._keeper.close(steps)
-            self._revise("cool down to step", steps, f"{self._selection.without_gain} checks without gain")
+            self._follow("cool down to step", steps, f"{without_gain} checks without gain")
+            self._horizon.revise(self._steps, steps)
 
     def _candidates(self) -> dict[str, nn.Module]:
         raw = {"raw": self._network}
         return raw if self._average is None else {"ema": self._average.module, **raw}
 
     def _report(self) -> None:
-        """A progress event about every REPORT_SECONDS and every REPORT_SHARE of the steps, and at the end."""
         seconds = self._keeper.elapsed()
-        share = self._steps % max(1, round(REPORT_SHARE * self._horizon.steps)) == 0
-        if seconds - self._reported < REPORT_SECONDS and not share and not self.finished:
+        if self._reporter.due(self._steps, self._horizon.steps, seconds):
+            self._read()
+            self._reporter.tell(self._steps, self._horizon.steps, self._meter, self.learning_rate, self._keeper)
+
+    def _save(self, must: bool = False) -> None:
+        if self._job.checkpoints is None:
             return
-        self._meter.read()
-        losses = self._meter.report(last=self.finished)
-        if not losses:
-            return
-        self._reported = seconds
-        speed = self._keeper.rate or self._steps / max(seconds, 1e-9)
-        wall = {
-            "rate": speed * self._job.plan.batch_size,
-            "left": (self._horizon.steps - self._steps) / speed,
-            "seconds": seconds,
-        }
-        keys = {
-            "of": self._horizon.steps,
-            "epoch": round(self._steps / self._order.steps_per_epoch, 2),
-            "loss": losses.get(self._updaters[0].update.name),
-            "losses": losses,
-            "learning_rate": self.learning_rate(self._steps - 1),
-            "wall": wall,
-        }
-        self._emit("progress", keys)
+        found, facts = self.state()
+        arrays = {n: t.cpu().numpy() for n, t in found.items()}
+        self._job.checkpoints.save(self._steps, arrays, facts, must)
 
     def _emit(self, event: str, keys: Mapping[str, Any]) -> None:
         if self._job.sink is not None:
             self._job.sink.emit({"event": event, "step": self._steps, **keys})
 
-    def _decide(self, what: str, value: Any, why: str) -> None:
-        if self._job.decide is not None:
-            self._job.decide(self._steps, what, value, why)
+    def _follow(self, what: str, value: Any, why: str) -> None:
+        """Tell a decision that follows from the run itself, so that nothing needs to be replayed."""
+        self._emit("decision", {"what": what, "value": value, "why": why, "follows": True})
 
     def _limit(self) -> str:
         usable = self._keeper.usable
@@ -303,7 +311,9 @@ class Loop:
     # the end ---------------------------------------------------------------------------------------------------------
     def _trained(self, interrupted: bool) -> Trained:
         """The chosen weights. Raises RunError when they are not finite."""
-        self._meter.read()
+        self._read()
+        if not interrupted and self._job.checkpoints is not None and self._job.checkpoints.due():
+            self._save()
         selection = self._selection
         if selection.best:
             weights, step, chosen, values = (
@@ -325,14 +335,14 @@ class Loop:
 
     # state -----------------------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything that changes: tensors by name (copies), and facts as JSON values."""
-        self._meter.read()
+        """Everything that changes: tensors by name, valid until the next step, and facts as JSON values."""
+        self._read()
         best, selection = self._selection.state()
-        found = {f"network.{n}": t.detach().clone() for n, t in tensors(self._network).items()}
+        found = {f"network.{n}": t.detach() for n, t in tensors(self._network).items()}
         found |= {f"best.{n}": t for n, t in best.items()}
         for number, updater in enumerate(self._updaters):
             found |= {f"optimiser.{number}.{n}": t for n, t in updater.optimiser.state().items()}
-        found |= {f"examples.{n}": torch.tensor(a) for n, a in self._job.examples.state().items()}
+        found |= {f"examples.{n}": torch.from_numpy(a) for n, a in self._job.examples.state().items()}
         averaged = 0.0
         if self._average is not None:
             smooth, averaged = self._average.state()
@@ -340,8 +350,10 @@ class Loop:
         facts = {
             "steps": self._steps,
             "cooling": self._cooling,
+            "skipped": self._skipped,
+            "micro_batch": self._micro,
             "averaged": averaged,
-            "reported": self._reported,
+            "plateau": None if self._plateau is None else self._plateau.state(),
             "horizon": self._horizon.state(),
             "keeper": self._keeper.state(),
             "selection": selection,
@@ -360,16 +372,16 @@ class Loop:
             updater.optimiser.restore(under(f"optimiser.{number}."))
         if self._average is not None:
             self._average.restore(under("average."), facts["averaged"])
+        if self._plateau is not None:
+            self._plateau.restore(facts["plateau"])
         self._job.examples.restore({n: t.numpy() for n, t in under("examples.").items()})
-        self._steps, self._cooling, self._reported = facts["steps"], facts["cooling"], facts["reported"]
+        self._steps, self._cooling, self._skipped = facts["steps"], facts["cooling"], facts["skipped"]
+        self._micro = facts["micro_batch"]
         self._horizon.restore(facts["horizon"])
         self._keeper.restore(facts["keeper"])
-        self._selection.restore(under("best."), facts["selection"])
+        self._selection.restore({n: t.to(self._device) for n, t in under("best.").items()}, facts["selection"])
         self._meter.restore(facts["meter"])
-
-
-def _costs(examples: Examples) -> Any:
-    return examples.costs if examples.count is not None else None
+        self._job.decisions.skip(self._steps)
 
 
 @contextmanager

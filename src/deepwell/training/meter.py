@@ -1,28 +1,45 @@
 """Meter: the figures of past steps, read from the device now and then, so that no step waits for it.
 
 Unusual: nothing is computed per step. Scalars are kept as they are and brought over together every READ_EVERY steps; that
-is also when a non-finite loss or gradient, whose step the device has already skipped, is noticed and named.
+is also when a non-finite loss or gradient, whose step the device has already skipped, is noticed. Skipped steps do not
+count in the means.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from deepwell.core.errors import RunError
 from deepwell.training.updates import Sums
 
 READ_EVERY = 16
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A step (counted from 1) that changed nothing because its loss or its gradient's norm was not finite."""
+
+    step: int
+    update: str
+    loss: float
+    norm: float
+
+    @property
+    def what(self) -> str:
+        """`loss became nan`."""
+        return f"gradient became {self.norm}" if math.isfinite(self.loss) else f"loss became {self.loss}"
+
+
 class Meter:
-    """Sums of losses since the last report."""
+    """Sums of losses since the last report. skipped: the steps that changed nothing and that nobody has dealt with yet."""
 
     def __init__(self) -> None:
+        self.skipped: list[Skipped] = []
         self._waiting: list[tuple[int, str, Sums]] = []
         self._totals: dict[str, list[float]] = {}  # name -> [sum, units]
         self._before: dict[str, list[float]] = {}  # those of the last report
@@ -37,10 +54,7 @@ class Meter:
         return len(self._waiting) >= READ_EVERY
 
     def read(self) -> None:
-        """Bring the waiting figures over; this waits for the device.
-
-        Raises RunError naming the first step whose loss or gradient was not finite.
-        """
+        """Bring the waiting figures over; this waits for the device."""
         scalars: list[Tensor] = []
         for _, _, sums in self._waiting:
             device = sums.total.device
@@ -52,7 +66,9 @@ class Meter:
         for step, update, sums in waiting:
             total, units, norm = next(numbers), next(numbers), next(numbers)
             parts = {name: next(numbers) for name in sums.parts}
-            _check(step, update, total, norm)
+            if not (math.isfinite(total) and math.isfinite(norm)):
+                self.skipped.append(Skipped(step, update, total, norm))
+                continue
             self._add(update, total, units)
             for name, value in parts.items():
                 self._add(f"{update}.{name}", value, units)
@@ -62,34 +78,31 @@ class Meter:
         entry[0] += total
         entry[1] += units
 
+    def means(self) -> dict[str, float]:
+        """Mean losses since the last report: `UPDATE` and `UPDATE.PART` -> value; empty if nothing was read since."""
+        return {name: total / units for name, (total, units) in self._totals.items() if units}
+
     def report(self, last: bool = False) -> dict[str, float]:
-        """Mean losses since the last report: `UPDATE` and `UPDATE.PART` -> value; empty if nothing was read since.
+        """`means`, and begin anew.
 
         last: this report ends the run; the steps of the report before count once more, for it may follow close upon that.
         """
         if last:
             for name, entry in self._before.items():
                 self._add(name, *entry)
-        means = {name: total / units for name, (total, units) in self._totals.items() if units}
+        means = self.means()
         self._before, self._totals = self._totals, {}
         return means
 
     def state(self) -> dict[str, Any]:
         """The sums as JSON values. Call `read` before."""
-        return {name: list(entry) for name, entry in self._totals.items()}
+        return {"totals": _lists(self._totals), "before": _lists(self._before)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` gave."""
-        self._waiting, self._before = [], {}
-        self._totals = {name: list(entry) for name, entry in state.items()}
+        self._waiting, self.skipped = [], []
+        self._totals, self._before = _lists(state["totals"]), _lists(state["before"])
 
 
-def _check(step: int, update: str, total: float, norm: float) -> None:
-    if math.isfinite(total) and math.isfinite(norm):
-        return
-    what = f"loss became {total}" if not math.isfinite(total) else f"gradient became {norm}"
-    raise RunError(
-        f"the {what} at step {step} (update {update!r}); that step and those after it that failed alike changed nothing",
-        repair="a smaller step size (--set learning_rate=...) helps most often; look for extreme values in the data "
-        "with `deepwell check`",
-    )
+def _lists(sums: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    return {name: list(entry) for name, entry in sums.items()}

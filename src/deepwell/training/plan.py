@@ -1,4 +1,4 @@
-"""Plan: how this machine runs a training. Chosen here by stated rules; any field can be fixed by the user.
+"""Plan: how this machine runs a training. Chosen here by stated rules, then measured (probe.py); any field can be fixed.
 
 Unusual: each field keeps the reason why it has its value, and the whole plan is one record, so a run can be repeated with
 exactly this plan on another day.
@@ -36,6 +36,7 @@ class Plan:
     batch_size: Annotated[int, Knob("examples behind one update", "examples", 1, 1_000_000)] = 64
     micro_batch: Annotated[int, Knob("examples at once; 0: the whole batch", "examples", 0, 1_000_000)] = 0
     fused: Annotated[bool, Knob("the optimiser updates all weights in one pass")] = True
+    compile: Annotated[bool, Knob("training runs the network as torch.compile makes it")] = False
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -49,9 +50,15 @@ class Plan:
         return Plan(**_checked(rest), reasons=dict(value.get("reasons", {})))
 
     def __str__(self) -> str:
-        layout = ", channels-last" if self.channels_last else ""
+        extras = [
+            *(["channels-last"] if self.channels_last else []),
+            *([] if self.fused else ["optimiser not fused"]),
+            *(["compiled"] if self.compile else []),
+        ]
+        at_once = f", {self.micro_batch} at once" if 0 < self.micro_batch < self.batch_size else ""
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return f"{self.device}, {threads}, {self.precision}{layout}, {self.batch_size} examples a step"
+        words = ", ".join([self.device, threads, self.precision, *extras])
+        return f"{words}, {self.batch_size} examples a step{at_once}"
 
 
 def choose(
@@ -80,6 +87,7 @@ def choose(
     chosen["batch_size"] = (batch_size, "the recipe's") if batch_size else chosen_batch_size(examples, convolutional)
     chosen["micro_batch"] = (0, "the whole batch fits")
     chosen["fused"] = _fused(device_type)
+    chosen["compile"] = (False, "not measured: compiling costs more than a short training gains")
     chosen |= {name: (value, "asked for") for name, value in wishes.items()}
     values = {name: value for name, (value, _) in chosen.items()}
     return Plan(**values, reasons={name: reason for name, (_, reason) in chosen.items()})
@@ -129,25 +137,33 @@ def _threads() -> tuple[int, str]:
 
 def _precision(device: str, convolutional: bool) -> tuple[str, str]:
     if device == "cuda":
-        if torch.cuda.is_bf16_supported():
+        if has_bfloat16(device):
             return "bfloat16", "the CUDA device multiplies it natively"
         return "float32", "the CUDA device has no bfloat16"
-    if device == "cpu" and convolutional and _cpu_has_bfloat16():
+    if device == "cpu" and convolutional and has_bfloat16(device):
         return "bfloat16", "convolutions on a processor with bfloat16 instructions"
     return "float32", "no convolutions" if not convolutional else "no bfloat16 instructions"
 
 
 def _layout(network: nn.Module, convolutional: bool) -> tuple[bool, str]:
-    axes = {parameter.ndim for parameter in network.parameters()}
-    if convolutional and 4 in axes and 5 not in axes:
+    if convolutional and over_pictures(network):
         return True, "convolutions over pictures read it faster"
-    return False, "no convolutions over pictures" if 5 not in axes else "not for volumes"
+    volumes = any(parameter.ndim == 5 for parameter in network.parameters())
+    return False, "not for volumes" if volumes else "no convolutions over pictures"
 
 
-def _cpu_has_bfloat16() -> bool:
-    """Whether oneDNN has fast bfloat16 kernels for this processor; False where torch cannot say."""
+def over_pictures(network: nn.Module) -> bool:
+    """Whether channels-last is a layout for this network: weights with 4 axes and none with 5."""
+    axes = {parameter.ndim for parameter in network.parameters()}
+    return 4 in axes and 5 not in axes
+
+
+def has_bfloat16(device_type: str) -> bool:
+    """Whether the device multiplies bfloat16 natively; False where torch cannot say. device_type: cpu, cuda, ..."""
+    if device_type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     test = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return bool(test()) if test is not None else False
+    return device_type == "cpu" and test is not None and bool(test())
 
 
 def _fused(device: str) -> tuple[bool, str]:

@@ -1,13 +1,14 @@
 """Updater: one optimiser step of a round: its own parameters, its own loss, its own optimiser.
 
 Unusual: losses are sums, so gradients of micro-batches simply add up, and are divided once by all units together. Clipping
-rides on the same division. A step with a non-finite loss or gradient changes nothing, by a flag on the device; the host
-learns of it later (Meter) and stops the run.
+rides on the same division. A step with a non-finite loss or gradient changes nothing, buffers included, by a flag on the
+device; the host learns of it later (Meter) and stops the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -20,7 +21,8 @@ from deepwell.core.errors import ConfigError
 from deepwell.core.keys import Key
 from deepwell.core.task import Loss, Update
 from deepwell.losses import l1
-from deepwell.training.optimisers import AdamW, gradient_norm, matrices
+from deepwell.training.buffers import Guard
+from deepwell.training.optimisers import gradient_norm, make, matrices
 from deepwell.training.plan import PRECISIONS, Plan
 
 LossFunction = Callable[[nn.Module, Batch, Key], Loss]
@@ -36,6 +38,8 @@ class Sums:
     parts: dict[str, Tensor]
     norm: Tensor | None = None
     """Norm of the gradient of the mean loss, before clipping."""
+    found: Tensor | None = None
+    """1 when the loss or the gradient was not finite and the step changed nothing, else 0."""
 
     def add(self, loss: Loss) -> None:
         """Add another micro-step's loss."""
@@ -60,24 +64,26 @@ class Updater:
                 f"update {update.name!r} has no parameter to train: {update.parameters!r} matches none of the network's "
                 f"trainable parameters ({examples}{', ...' if len(trainable) > 5 else ''})"
             )
-        decaying = matrices(network)
         self.update, self._network, self._loss = update, network, update.loss or loss
         self._parameters = list(named.values())
         self._all = len(named) == len(trainable)
         self._clip, self._l1 = recipe.clip, recipe.l1
-        self._penalised = [p for n, p in named.items() if n in decaying] if recipe.l1 else []
-        self.optimiser = AdamW(named, decaying, recipe.weight_decay, plan.fused)
+        self._penalised = [named[n] for n in sorted(matrices(network) & named.keys())] if recipe.l1 else []
+        self.optimiser = make(network, list(named), recipe, plan.fused)
+        self._guard = Guard(network)
         self._device = self._parameters[0].device
         self._dtype = PRECISIONS[plan.precision]
+        self._mixed = self._dtype != torch.float32
 
     def begin(self) -> None:
-        """Forget all gradients, also those that another update left on parameters of its own."""
+        """Forget all gradients, also those that another update left on parameters of its own; keep the moving buffers."""
         for parameter in self._parameters:
             parameter.grad = None
+        self._guard.keep()
 
     def micro_step(self, batch: Batch, draw: Key, sums: Sums | None) -> Sums:
         """Add the gradients of one micro-batch; gives the sums so far."""
-        with torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32):
+        with torch.autocast(self._device.type, dtype=self._dtype) if self._mixed else nullcontext():
             loss = self._loss(self._network, batch, draw)
         objective = loss.total
         if self._penalised:
@@ -97,16 +103,30 @@ class Updater:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         if not gradients:
             raise ConfigError(f"the loss of update {self.update.name!r} does not depend on any of its parameters")
-        norm = gradient_norm(gradients)
-        units = sums.units
+        norm, units = gradient_norm(gradients), sums.units
         units = units.clamp(min=TINY) if isinstance(units, Tensor) else max(units, TINY)
         sums.norm = norm / units
-        if self._clip:
-            scale = (sums.norm / self._clip).clamp_(min=1.0).mul_(units)
-        else:
-            scale = torch.zeros_like(norm).add_(units)
-        found = torch.isfinite(norm + sums.total).logical_not_().float()
-        self.optimiser.step(learning_rate, scale, found)
+        both = norm + sums.total
+        sums.found = (both - both).ne_(0.0).float()  # the difference is 0 where finite, else NaN
+        self._guard.mend(sums.found, self.optimiser.reads_flag)
+        self.optimiser.step(learning_rate, self._divisor(norm, units), sums.found)
+
+    def undo(self) -> None:
+        """Take back what the micro-steps since `begin` did, so that the same update can begin again."""
+        self._guard.put_back()
+        for parameter in self._parameters:
+            parameter.grad = None
+
+    def _divisor(self, norm: Tensor, units: Tensor | float) -> Tensor:
+        """What the summed gradients are divided by: units, or more where their mean would be longer than `clip`.
+
+        units * max(1, (norm / units) / clip) = max(units, norm / clip). Scalars; norm: of the sum.
+        """
+        if not self._clip:
+            return torch.zeros_like(norm).add_(units)
+        if isinstance(units, Tensor):
+            return torch.maximum(norm / self._clip, units).float()
+        return (norm / self._clip).clamp_(min=units)
 
 
 def _plain(units: Tensor | float) -> Tensor | float:

@@ -9,6 +9,7 @@ from deepwell.verbs.evaluate import evaluate
 from deepwell.verbs.load import load
 from deepwell.verbs.predict import predict
 from deepwell.verbs.report import report
+from deepwell.verbs.resume import resume
 from deepwell.verbs.show import show
 from deepwell.verbs.tasks import tasks
 from deepwell.verbs.train import train
@@ -22,6 +23,7 @@ __all__ = [
     "load",
     "predict",
     "report",
+    "resume",
     "show",
     "tasks",
     "train",

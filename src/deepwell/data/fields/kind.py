@@ -34,7 +34,12 @@ class Kind(ABC):
         """Arrays by part name ("" is the main one) with one entry for EACH row, and row -> why it cannot be used.
 
         What stands in the arrays at such rows has no meaning. An array is fresh, or it is marked read-only.
+        Row by row: what a row gives does not depend on the rows beside it, so columns may be encoded in pieces.
         """
+
+    def seconds(self, column: Column) -> float:
+        """What encoding the column takes, roughly; 0 where it is not worth keeping the result for another run."""
+        return 0.0
 
     @abstractmethod
     def decode(self, array: EncodedColumn) -> Column:

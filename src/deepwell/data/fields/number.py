@@ -7,6 +7,7 @@ the quartiles, then x / sqrt(1 + (x / 3)^2), which keeps all values within -3 an
 - spike: where one exact value holds more than a quarter of the rows (capital gains: mostly 0; half, among at most 4 values), that
   value becomes 0, and the distances d of the others are scaled among themselves: d / low up to `low` (their 10% quantile),
   1 + (d - low) / spread above.
+Of more than FITTED_ROWS training rows (values.py) a sample tells median and quantiles of an input.
 A missing value is 0 and, if training had missing values, 1 in the companion `missing`.
 """
 
@@ -23,7 +24,7 @@ from deepwell.core.errors import BundleError
 from deepwell.core.fields import Field
 from deepwell.core.table import Column
 from deepwell.data.fields.kind import Kind, Parts, Problems, checked
-from deepwell.data.fields.values import numbers
+from deepwell.data.fields.values import numbers, sampled
 
 CLIP = 3.0
 HEAVY = 10.0
@@ -55,6 +56,7 @@ class Number(Kind):
         absent = np.isnan(values)
         self._forget()
         self.target_, self.missing_ = is_target, bool(absent.any()) and not is_target
+        values = values if is_target else sampled(values)
         values = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
         if not len(values):
             return self

@@ -6,15 +6,21 @@ a reader store integers as floats.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import IntArray
+from deepwell.core.keys import Key
 from deepwell.core.table import Column
 
 BoolArray = NDArray[np.bool_]
+BLOCK = 1 << 16
+"""Rows that are worked on at a time."""
+FITTED_ROWS = 1 << 18
+"""Rows by which the scale of a number is judged, at the most."""
 
 
 def is_missing(cell: Any) -> bool:
@@ -36,9 +42,12 @@ def missing(column: Column) -> BoolArray:
 
 
 def numbers(column: Column) -> tuple[NDArray[np.float64], BoolArray]:
-    """(rows,) float64 with NaN for missing cells, and (rows,) which cells have a value that is not a number."""
+    """(rows,) float64 with NaN for missing cells, and (rows,) which cells have a value that is not a number.
+
+    The first may be the column itself: it is not to be written.
+    """
     if column.dtype.kind in "fiub":
-        return column.astype(np.float64), np.zeros(len(column), np.bool_)
+        return column.astype(np.float64, copy=False), np.zeros(len(column), np.bool_)
     if column.dtype.kind == "O":
         try:
             return column.astype(np.float64), np.zeros(len(column), np.bool_)
@@ -90,21 +99,45 @@ def factorise(column: Column) -> tuple[list[str | None], IntArray]:
 
     Numeric columns give their keys in ascending order, others in order of first appearance.
     """
+    raw = np.zeros(len(column), np.int64)
+    cells: list[Any]
     if column.dtype.kind in "fiub":
-        unique, raw = np.unique(column, return_inverse=True)
+        different = [np.unique(block) for _, block in _blocks(column)]
+        unique = np.unique(np.concatenate(different)) if different else column
+        for rows, block in _blocks(column):
+            raw[rows] = np.searchsorted(unique, block)  # NaN is the last of them
         cells = unique.tolist()
     else:
-        values = column.tolist()
         codes: dict[Any, int] = {}
         try:
-            raw = np.fromiter((codes.setdefault(cell, len(codes)) for cell in values), np.int64, len(values))
+            for rows, block in _blocks(column):
+                raw[rows] = [codes.setdefault(cell, len(codes)) for cell in block.tolist()]
         except TypeError:  # a cell that cannot be hashed, e.g. a list
             codes = {}
-            raw = np.fromiter((codes.setdefault(key(cell), len(codes)) for cell in values), np.int64, len(values))
+            for rows, block in _blocks(column):
+                raw[rows] = [codes.setdefault(key(cell), len(codes)) for cell in block.tolist()]
         cells = list(codes)
     merged: dict[str | None, int] = {}
     index = np.array([merged.setdefault(key(cell), len(merged)) for cell in cells], np.int64)
-    return list(merged), index[raw.reshape(-1)] if len(cells) else np.zeros(0, np.int64)
+    return list(merged), raw if len(merged) == len(cells) else index[raw]
+
+
+def _blocks(column: Column) -> Iterator[tuple[slice, Column]]:
+    """A column in pieces with their places, so that a large one is never copied as a whole."""
+    for start in range(0, len(column), BLOCK):
+        rows = slice(start, start + BLOCK)
+        yield rows, column[rows]
+
+
+def sampled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """All values, or FITTED_ROWS of more: one drawn from each of so many equal stretches, always the same ones.
+
+    Quantiles of so many rows are right to a few thousandths of a share, whatever the number of rows.
+    """
+    if len(values) <= FITTED_ROWS:
+        return values
+    places = np.arange(FITTED_ROWS) + Key(0).fold("sampled", len(values)).numpy().random(FITTED_ROWS)
+    return values[(places * (len(values) / FITTED_ROWS)).astype(np.int64)]
 
 
 def value_type(column: Column) -> str:

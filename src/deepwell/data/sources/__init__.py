@@ -66,4 +66,5 @@ def _paths(paths: Sequence[Path], options: ReadOptions) -> Table:
     doubled = [p for i, p in enumerate(paths) if p in paths[:i]]
     if doubled:
         raise DataError("the same file is given twice", where=str(doubled[0]), repair="give each file once")
-    return parts.by_name([(str(p), p.stem, find.read_path(p, options)) for p in paths])
+    each = find.sharing(paths, options)
+    return parts.by_name([(str(p), p.stem, find.read_path(p, each)) for p in paths])

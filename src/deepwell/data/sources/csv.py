@@ -18,16 +18,14 @@ from numpy.typing import NDArray
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Origin, Rejected, Table
-from deepwell.data.sources import careful, columns, files, frames, names, records
-from deepwell.data.sources.dialect import Dialect, cut, encloses, sniff
+from deepwell.data.sources import careful, columns, csv_blocks, csv_rows, files, frames, names, records
+from deepwell.data.sources.dialect import Dialect, encloses, sniff
 from deepwell.data.sources.options import ReadOptions
 from deepwell.data.sources.text import Text, decode
 
 READS = "CSV, TSV and other delimited text (.csv .tsv .txt .data, also .gz)"
 RANKS = {".csv": 0.9, ".tsv": 0.9, ".tab": 0.9, ".data": 0.9, ".txt": 0.7}
 GARBLED = re.compile("[\0\udc80-\udcff]")
-NOT_UTF8 = "holds bytes that are not UTF-8, unlike the rest of the file"
-NUL = "holds a NUL byte"
 
 
 @dataclass(frozen=True)
@@ -98,64 +96,12 @@ def _fast(text: Text, dialect: Dialect, where: str) -> Body | None:
     found = records.scan(data, dialect.delimiter, dialect.quote)
     if found is None:
         return None
-    width = int(np.bincount(found.fields[_not_empty(found)]).argmax())
-    blank = records.blank(data, found, width)
-    reasons = _garbled(text, found)
-    good = (found.fields == width) & ~blank
-    good[list(reasons)] = False
-    header = None
-    if dialect.header:
-        first = int(np.flatnonzero(~blank)[0])
-        line = data[found.start[first] : found.end[first]].decode("utf-8", "replace").rstrip("\r")
-        header, good[first], blank[first] = cut(line, dialect.delimiter, dialect.quote), False, True
-    for i in np.flatnonzero(~good & ~blank).tolist():
-        reasons.setdefault(i, _ragged(int(found.fields[i]), width))
-    rejected = [
-        Rejected(f"{where}, line {found.line[i]}", reasons[i]) for i in sorted(reasons) if not blank[i]
-    ]  # fmt: skip
-    frame = _parse(records.keep(data, found, good), dialect, int(good.sum()), width)
-    return None if frame is None else Body(frame, found.line[good], header, rejected)
-
-
-def _not_empty(found: records.Records) -> NDArray[np.bool_]:
-    """Records with at least one byte besides the line end (all, where there is none such)."""
-    some = (found.end - found.start) > 1
-    return some if some.any() else np.ones(len(found), dtype=bool)
-
-
-def _garbled(text: Text, found: records.Records) -> dict[int, str]:
-    """Record -> why its bytes cannot be used."""
-    whole = np.frombuffer(text.data, dtype=np.uint8)
-    reasons: dict[int, str] = {}
-    if not text.sound:
-        high = np.unique(np.searchsorted(found.end, np.flatnonzero(whole >= 128)))
-        for i in high.tolist():
-            try:
-                text.data[found.start[i] : found.end[i]].decode()
-            except UnicodeDecodeError:
-                reasons[i] = NOT_UTF8
-    if b"\0" in text.data:
-        reasons |= dict.fromkeys(np.searchsorted(found.end, np.flatnonzero(whole == 0)).tolist(), NUL)
-    return reasons
-
-
-def _ragged(got: int, width: int) -> str:
-    """Why a row of the wrong width cannot be used."""
-    return f"has {got} cell{'s' if got != 1 else ''} where the other rows have {width}"
-
-
-def _parse(data: bytes, dialect: Dialect, rows: int, width: int) -> pl.DataFrame | None:
-    """The cells of well-formed records; None where polars finds another number of them."""
-    schema = {f"column_{i + 1}": pl.String for i in range(width)}
-    if not rows:
-        return pl.DataFrame(schema=schema)
-    try:
-        frame = pl.read_csv(
-            data, has_header=False, separator=dialect.delimiter, quote_char=dialect.quote, infer_schema=False
-        )
-    except pl.exceptions.PolarsError:
+    width = int(csv_rows.widths(found).argmax())
+    rows = csv_rows.usable(text, found, dialect, width)
+    if rows is None:
         return None
-    return frame if frame.shape == (rows, width) else None
+    rejected = [Rejected(f"{where}, line {line}", why) for line, why in rows.rejected]
+    return Body(rows.frame, rows.line, rows.header, rejected)
 
 
 def _slow(text: Text, dialect: Dialect, where: str) -> Body:
@@ -187,8 +133,8 @@ def _unusable(cells: Sequence[str], width: int) -> str:
     """Why a row's cells cannot be used; empty if they can."""
     bad = GARBLED.search("".join(cells))
     if bad:
-        return NUL if bad.group() == "\0" else NOT_UTF8
-    return "" if len(cells) == width else _ragged(len(cells), width)
+        return csv_rows.NUL if bad.group() == "\0" else csv_rows.NOT_UTF8
+    return "" if len(cells) == width else csv_rows.ragged(len(cells), width)
 
 
 def _check(body: Body, dialect: Dialect, where: str) -> None:

@@ -9,13 +9,14 @@ import importlib
 import pkgutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Table
-from deepwell.data.sources import files
+from deepwell.data.sources import files, pictures
 from deepwell.data.sources.options import ReadOptions
 
 PACKAGE = "deepwell.data.sources"
@@ -36,7 +37,10 @@ CONVERT = {
 
 
 class Form(Protocol):
-    """What a module of this package offers to be a raw form."""
+    """What a module of this package offers to be a raw form.
+
+    One whose tables can be mapped also has `size(path) -> int`: the bytes that their columns take in memory, about.
+    """
 
     READS: str
     """The form in words, for error texts."""
@@ -77,6 +81,24 @@ def read_path(path: str | Path, options: ReadOptions) -> Table:
     if not len(table):
         raise DataError("there is no usable row", where=str(found), repair="give the file that holds the data")
     return table
+
+
+def sharing(paths: Sequence[Path], options: ReadOptions) -> ReadOptions:
+    """The options for each of several files or folders: where together they are too large for memory, each is mapped."""
+    if options.memory is None or sum(table_bytes(path) for path in paths) <= options.memory:
+        return options
+    return replace(options, memory=0)
+
+
+def table_bytes(path: Path) -> int:
+    """Bytes that the tables at a path, or directly in it, take in memory, about; 0 for what is never mapped."""
+    if path.is_dir():
+        return sum(table_bytes(inside) for inside in files.entries(path) if inside.is_file())
+    if pictures.is_picture(path):
+        return 0
+    form = best(path)[1]
+    size = getattr(form, "size", None)
+    return int(size(path)) if size is not None else 0
 
 
 def unwrap(folder: Path) -> Path:

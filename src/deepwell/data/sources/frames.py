@@ -6,6 +6,7 @@ Unusual: `00123` stays text (a code, not a number), and so do whole numbers that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -30,31 +31,83 @@ def from_text(
     return {n: _text_column(frame[c], words, decimal_comma) for n, c in zip(names, frame.columns, strict=True)}
 
 
+def stripped(series: pl.Series, missing: Sequence[str]) -> pl.Series:
+    """Text cells without blanks around them; null where they are words that mean missing."""
+    cells = series.str.strip_chars()
+    return cells.set(cells.is_in(list(missing)), None)
+
+
 def _text_column(series: pl.Series, missing: list[str], decimal_comma: bool) -> Column:
     """One text column, stripped, missing words out, as numbers where all are."""
-    stripped = series.str.strip_chars()
-    cells = stripped.set(stripped.is_in(missing), None)
-    if cells.null_count() == len(cells):
-        return objects([None] * len(cells))
-    numbers = _numbers(cells)
-    if numbers is None and decimal_comma and cells.drop_nulls().str.contains(COMMA_NUMBER).all():
-        numbers = _numbers(cells.str.replace(",", ".", literal=True))
-    return _shared(cells) if numbers is None else numbers
+    cells = stripped(series, missing)
+    written = Written(decimal_comma)
+    written.add(cells)
+    return written.column(cells)
 
 
-def _numbers(cells: pl.Series) -> Column | None:
-    """Text as numbers; None where a cell is no number, a code with leading zeros, or too long to be exact."""
-    nulls = cells.null_count()
-    real = cells.cast(pl.Float64, strict=False)
-    if real.null_count() > nulls or cells.str.contains(CODE).any():
-        return None
-    if not nulls:
-        whole = cells.cast(pl.Int64, strict=False)
-        if not whole.null_count():
-            return whole.to_numpy().copy()
-    if cells.str.contains(LONG).any():
-        return None
-    return real.fill_null(float("nan")).to_numpy().copy()
+@dataclass
+class _Numbers:
+    """Whether all cells so far are written as numbers, as whole ones, and what speaks against numbers."""
+
+    real: bool = True
+    whole: bool = True
+    code: bool = False
+    long: bool = False
+
+    def add(self, cells: pl.Series) -> None:
+        nulls = cells.null_count()
+        self.real = self.real and cells.cast(pl.Float64, strict=False).null_count() == nulls
+        if not self.real:
+            return
+        self.whole = self.whole and cells.cast(pl.Int64, strict=False).null_count() == nulls
+        self.code = self.code or bool(cells.str.contains(CODE).any())
+        self.long = self.long or bool(cells.str.contains(LONG).any())
+
+    def form(self, gaps: bool) -> str | None:
+        """int, float, or None: text, also for codes with leading zeros and for what is too long to be exact."""
+        if not self.real or self.code:
+            return None
+        if self.whole and not gaps:
+            return "int"
+        return None if self.long else "float"
+
+
+class Written:
+    """How the cells of a text column are written, told block by block; then the cells in the form that suits all.
+
+    decimal_comma: 3,5 is a number.
+    """
+
+    def __init__(self, decimal_comma: bool) -> None:
+        self._present = self._gaps = False
+        self._point, self._comma = _Numbers(), _Numbers(real=decimal_comma)
+
+    def add(self, cells: pl.Series) -> None:
+        """Look at some cells, as `stripped` gives them."""
+        self._gaps = self._gaps or cells.null_count() > 0
+        self._present = self._present or cells.null_count() < len(cells)
+        self._point.add(cells)
+        if self._comma.real:
+            self._comma.real = bool(cells.drop_nulls().str.contains(COMMA_NUMBER).all())
+            self._comma.add(_pointed(cells))
+
+    @property
+    def form(self) -> str:
+        """int: whole numbers, none missing; float; or text."""
+        return (self._point.form(self._gaps) or self._comma.form(self._gaps) or "text") if self._present else "text"
+
+    def column(self, cells: pl.Series) -> Column:
+        """Some of the cells in the form of all: int64, float64 (missing = NaN), or object of str | None."""
+        if self.form == "text":
+            return _shared(cells) if self._present else objects([None] * len(cells))
+        numbers = cells if self._point.form(self._gaps) else _pointed(cells)
+        if self.form == "int":
+            return numbers.cast(pl.Int64).to_numpy().copy()
+        return numbers.cast(pl.Float64).fill_null(float("nan")).to_numpy().copy()
+
+
+def _pointed(cells: pl.Series) -> pl.Series:
+    return cells.str.replace(",", ".", literal=True)
 
 
 def _shared(cells: pl.Series) -> Column:

@@ -29,7 +29,9 @@ def read(path: Path, options: ReadOptions) -> Table:
     Raises DataError for a folder with pictures or tables that is no part, two folders for one part, or no train folder.
     """
     found: dict[str, tuple[str, Table]] = {}
-    for folder in _folders(path):
+    folders = _folders(path)
+    each = find.sharing([f for f in folders if parts.part_of(f.name) is not None], options)
+    for folder in folders:
         part = parts.part_of(folder.name)
         if part is None:
             if find.best(folder)[1] is None:
@@ -40,7 +42,7 @@ def read(path: Path, options: ReadOptions) -> Table:
             )  # fmt: skip
         if part in found:
             raise DataError(f"this folder and {found[part][0]} are both the part {part!r}", where=str(folder))
-        found[part] = (str(folder), find.read_path(folder, options))
+        found[part] = (str(folder), find.read_path(folder, each))
     if "train" not in found:
         raise DataError("there are part folders but none is called train", where=str(path), repair="name one train")
     order = [p for p in ("train", "select", "test") if p in found]

@@ -11,9 +11,11 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Column, Origin, Rejected, Table
+from deepwell.data.sources import mapped
 from deepwell.data.sources.columns import as_text, objects
 
 SPLIT = "split"
@@ -54,7 +56,7 @@ def mark(table: Table, part: str, where: str) -> Table:
             f"the data has its own column {own!r}, and files, folders or --test say a part as well ({part!r})",
             where=where, repair="remove or rename the column, or give the data as one file without --test",
         )  # fmt: skip
-    return table.with_columns({SPLIT: objects([part] * len(table))})
+    return table.with_columns({SPLIT: np.full(len(table), part, dtype=object)})
 
 
 def with_test(table: Table, test: Table, names: tuple[str, str]) -> Table:
@@ -110,16 +112,23 @@ def part_of_table(table: Table) -> str:
 def stack(tables: Sequence[tuple[str, Table]]) -> Table:
     """(name, Table) one below the other, with the columns of the first. Origins and rejected rows are kept.
 
-    A column that is numbers in one and text in another becomes text. Raises DataError naming the odd table and column.
+    A column that is numbers in one and text in another becomes text. Where one of the tables is mapped, so is the result.
+    Raises DataError naming the odd table and column.
     """
     name, first = tables[0]
     if len(tables) == 1:
         return first
     for other, table in tables[1:]:
         _same_columns(name, first, other, table)
-    columns = {n: _join([t.columns[n] for _, t in tables]) for n in first.names}
-    rejected: list[Rejected] = [r for _, t in tables for r in t.rejected]
-    return Table(columns, _origins([t for _, t in tables]), rejected)
+    every = [t for _, t in tables]
+    pieces = {n: [t.columns[n] for t in every] for n in first.names}
+    rejected: list[Rejected] = [r for t in every for r in t.rejected]
+    numbers = {n: p for n, p in pieces.items() if _joinable(p) and p[0].dtype != object}
+    if not numbers or not any(t.entry for t in every):
+        return Table({n: _join(p) for n, p in pieces.items()}, _origins(every), rejected)
+    apart, line, entry = mapped.joined(every, numbers)
+    columns = {n: apart[n] if n in apart else _join(p) for n, p in pieces.items()}
+    return Table(columns, _origins(every, line), rejected, entry)
 
 
 def _same_columns(name: str, first: Table, other: str, table: Table) -> None:
@@ -169,14 +178,17 @@ def _join(columns: list[Column]) -> Column:
         if len({c.shape[1:] for c in columns}) == 1:
             return np.concatenate(columns)
         return objects(value for c in columns for value in c)
+    return np.concatenate(columns if _joinable(columns) else [as_text(c) for c in columns])
+
+
+def _joinable(columns: list[Column]) -> bool:
+    """Whether columns have one form, or are all numbers."""
     types = {c.dtype for c in columns}
-    if len(types) == 1 or types <= {np.dtype(np.int64), np.dtype(np.float64)}:
-        return np.concatenate(columns)
-    return np.concatenate([as_text(c) for c in columns])
+    return len(types) == 1 or types <= {np.dtype(np.int64), np.dtype(np.float64)}
 
 
-def _origins(tables: Sequence[Table]) -> Origin | None:
-    """The origins end to end; None where one of the tables has none."""
+def _origins(tables: Sequence[Table], line: NDArray[np.int64] | None = None) -> Origin | None:
+    """The origins end to end; None where one of the tables has none. line: the lines end to end, where they are mapped."""
     origins = [t.origin for t in tables if t.origin is not None]
     if len(origins) < len(tables):
         return None
@@ -184,7 +196,7 @@ def _origins(tables: Sequence[Table]) -> Origin | None:
     units = {o.unit for o in origins}
     return Origin(
         tuple(f for o in origins for f in o.files),
-        np.concatenate([o.file + start for o, start in zip(origins, starts, strict=False)]).astype(np.int32),
-        np.concatenate([o.line for o in origins]),
+        np.concatenate([o.file + np.int32(s) for o, s in zip(origins, starts, strict=False)]),
+        np.concatenate([o.line for o in origins]) if line is None else line,
         units.pop() if len(units) == 1 else "row",
     )

@@ -36,7 +36,8 @@ def read(path: Path, options: ReadOptions) -> Table:
             f"the folder holds {find.names_of(doubled)}: the same table twice?",
             where=str(path), repair="move one of them away, or give the file instead of the folder",
         )  # fmt: skip
-    return parts.by_name([(str(p), files.stem(p), find.read_path(p, options)) for p in found])
+    each = find.sharing(found, options)
+    return parts.by_name([(str(p), files.stem(p), find.read_path(p, each)) for p in found])
 
 
 def _tables(path: Path) -> list[Path]:

@@ -38,10 +38,10 @@ def decode(raw: bytes, encoding: str | None, where: str) -> Text:
         return Text(_line_ends(_as_told(data, wide, where)), True)
     _check_text(data, where)
     data = _line_ends(data)
-    if _is_utf8(data):
+    if is_utf8(data):
         return Text(data, True)
     foreign = [line for line in data.split(b"\n") if not line.isascii()]
-    good = sum(_is_utf8(line) for line in foreign)
+    good = sum(is_utf8(line) for line in foreign)
     if good and good >= len(foreign) - good:
         return Text(data, False)
     return Text(_western(data).encode(), True)
@@ -94,7 +94,7 @@ def _line_ends(data: bytes) -> bytes:
     return data.replace(b"\r", b"\n") if b"\r" in data and b"\n" not in data else data
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     """Whether bytes are sound UTF-8; decoded in blocks, so that no copy of a large file is made."""
     if data.isascii():
         return True

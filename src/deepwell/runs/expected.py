@@ -1,0 +1,225 @@
+"""What a run is expected to take, said before it trains: seconds, memory, room on the disk, and the time kept for its end.
+
+Unusual: the end of a run is rehearsed. Baselines are fitted by then, so an untrained network goes through evaluation and
+report on a few training rows, twice with few and once with more; a straight line carries that on to the test part. So what
+is kept of a time limit follows from this task, these baselines and this machine as busy as it is, and the libraries that
+only the end needs are loaded before the time for training is set.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from deepwell.core.errors import RunError
+from deepwell.core.keys import Key
+from deepwell.core.table import Part
+from deepwell.reports import render
+from deepwell.runs import evaluation, machine
+from deepwell.runs.prepare import Prepared
+from deepwell.runtime.predictor import Predictor
+from deepwell.tracking import record
+from deepwell.tracking.record import Record
+from deepwell.tracking.text import size
+from deepwell.training import memory
+from deepwell.training.averaging import tensors
+from deepwell.training.checkpoints import KEEP
+from deepwell.training.decisions import Decisions, Proposal
+from deepwell.training.job import Job
+from deepwell.training.order import Order
+from deepwell.training.trial import Trial
+
+FEW, MORE = 64, 1024
+"""Rows of the rehearsals."""
+REHEARSED_FROM = 12.0
+"""Seconds left: with fewer a rehearsal would take too large a share of them."""
+GUESSED_SHARE, MOST_SHARE = 0.3, 0.5
+"""Of the time that is left: kept where nothing was rehearsed; the most that is kept in any case."""
+PAGES = 3.0
+"""Drawing the page in the rehearsal, which has no learning curves yet, stands for so much: the whole page takes half as long
+again, and starting and leaving the interpreter, which no clock of ours sees, about as long."""
+CALIBRATED = 0.25
+"""Calibration measures a row once where evaluation does four times."""
+SEALED = 100e6
+"""Bytes of weights that are written, read back and hashed in a second, on a slow disk."""
+CHECKS_SHARE = 0.1
+"""Of the time of training, see training.checks."""
+
+
+class Recorder(Protocol):
+    """Where events go: tracking.record.Record, or memory."""
+
+    def emit(self, event: Mapping[str, Any]) -> None:
+        """One event."""
+        ...
+
+
+# what follows training -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Closing:
+    """What follows training in one run, and how long that will take.
+
+    fitted: the baselines; events: the record so far; baselines: seconds that fitting took, which a resumed run spends again.
+    """
+
+    prepared: Prepared
+    fitted: evaluation.Fitted
+    key: Key
+    events: Sequence[Mapping[str, Any]]
+    baselines: float
+
+    def rehearse(self, untrained: Predictor, left: float) -> Proposal:
+        """{seconds, baselines} with the reason. left: seconds that a time limit leaves for training and what follows it."""
+        rows, test = len(self.prepared.parts.train.rows), self.prepared.examples["test"].count or 0
+        trained_on = self.prepared.examples["train"].count
+        if left < REHEARSED_FROM or not rows or trained_on is None or trained_on > rows:
+            kept = {"seconds": GUESSED_SHARE * left, "baselines": self.baselines}
+            return kept, "a share of the time, in seconds; too little time, or no rows, to rehearse the end"
+        began = time.perf_counter()
+        page = self._rehearse(untrained, min(FEW, test))[1]  # also loads what only the end needs
+        few, more = min(FEW, test), min(MORE, test)
+        short = long = self._rehearse(untrained, few, drawn=False)[0]
+        if more > few:
+            long = self._rehearse(untrained, more, drawn=False)[0]
+        each = max(0.0, long - short) / max(1, more - few)
+        calibrated = CALIBRATED * (self.prepared.examples["calibrate"].count or 0)
+        weights = sum(array.nbytes for array in untrained.contents.weights.values())
+        scored = long + each * (test - more + calibrated)
+        seconds = scored + PAGES * page + weights / SEALED
+        why = (
+            f"seconds for evaluation ({scored:.2g}), sealing and the report; rehearsed on {more:,} rows in "
+            f"{time.perf_counter() - began:.2g} s"
+        )
+        return {"seconds": min(seconds, MOST_SHARE * left), "baselines": self.baselines}, why
+
+    def _rehearse(self, untrained: Predictor, rows: int, drawn: bool = True) -> tuple[float, float]:
+        """Seconds of evaluating `rows` rows, and of drawing the page of what came out."""
+        sample = self._sample(rows)
+        with tempfile.TemporaryDirectory() as folder, Record(Path(folder) / "events.jsonl") as writing:
+            began = time.perf_counter()
+            answers = evaluation.evaluate(sample, untrained, self.fitted, self.key, writing)
+            answers.csv()
+            evaluated = time.perf_counter() - began
+            if not drawn:
+                return evaluated, 0.0
+            _load_drawing()
+            began = time.perf_counter()
+            render([*self.events, *record.read(writing.path)])
+            return evaluated, time.perf_counter() - began
+
+    def _sample(self, rows: int) -> Prepared:
+        """The same, with `rows` training rows (again and again, where there are fewer) for its test part."""
+        prepared = self.prepared
+        table = prepared.parts.train.rows
+        part = Part("test", table.take(np.arange(rows) % len(table)), prepared.parts.train.history)
+        examples = {**prepared.examples, "test": prepared.task.examples(part, prepared.pipeline)}
+        return replace(prepared, parts=replace(prepared.parts, test=part), examples=examples)
+
+
+def _load_drawing() -> None:
+    """Import what only the report needs, so that it does not count as drawing."""
+    import jinja2  # noqa: F401
+    import matplotlib.figure  # noqa: F401
+
+
+def keep_time(job: Job, rehearse: Callable[[float], Proposal], decisions: Decisions, resumed: bool) -> Job:
+    """The job with time kept for what follows training; job.budget.seconds: what the limit leaves for both.
+
+    rehearse: seconds left -> a proposal as Closing.rehearse gives it. The time that this takes is taken off the limit.
+    """
+    if job.budget.seconds is None:
+        return job
+    left, began = job.budget.seconds, time.perf_counter()
+    kept = decisions.settle(0, "closing", lambda: rehearse(left))
+    reserve = float(kept["seconds"]) + (float(kept["baselines"]) if resumed else 0.0)
+    limit = max(1.0, left - (time.perf_counter() - began))
+    return replace(job, budget=replace(job.budget, seconds=limit, reserve=min(reserve, MOST_SHARE * limit)))
+
+
+# what is said first ----------------------------------------------------------------------------------------------------
+def announce(job: Job, writing: Recorder, spent: float, every: float | None = None) -> None:
+    """Tell what the run is expected to take: the event `expected`; see `refuse_full_disk` for the disk.
+
+    spent: seconds of the run so far. every: seconds between two checkpoints; None: none are saved.
+    """
+    need = memory.need(job)
+    wall: dict[str, Any] = {**_time(job, spent), "memory": None if need is None else _memory(job, need)}
+    if job.checkpoints is not None:
+        wall |= {"checkpoint": checkpoint_bytes(job), "every": every}
+        refuse_full_disk(job.checkpoints.directory, checkpoint_bytes(job))
+    writing.emit({"event": "expected", "wall": {k: v for k, v in wall.items() if v is not None}})
+
+
+def _time(job: Job, spent: float) -> dict[str, Any]:
+    """{seconds: of the whole run, at_most: whether a limit will end it, steps}; seconds None where nobody can know."""
+    budget = job.budget
+    order = Order(job.examples.count, job.plan.batch_size, job.key, job.examples.costs)
+    steps = budget.ceiling(order.steps_per_epoch, job.recipe.epochs)
+    each = _step_seconds(job)
+    needed = None if each is None else steps * each / (1 - (CHECKS_SHARE if job.judge is not None else 0.0))
+    limit = budget.limit
+    if limit is None:
+        return {"seconds": None if needed is None else spent + needed, "at_most": False, "steps": steps}
+    if needed is None or needed + budget.reserve >= limit:
+        return {"seconds": spent + limit, "at_most": True}
+    return {"seconds": spent + needed + budget.reserve, "at_most": False, "steps": steps}
+
+
+def _step_seconds(job: Job) -> float | None:
+    """Seconds of one step, from two on a copy; None for self-made data, which steps change, and before compiling."""
+    if job.examples.count is None or job.plan.compile:
+        return None
+    trial = Trial(job, job.plan)
+    return min(trial.step(), trial.step())
+
+
+def _memory(job: Job, need: memory.Need) -> int:
+    """The largest memory of the process that is to be expected; on another device than the CPU, of that device."""
+    at_once = job.plan.micro_batch or min(job.plan.batch_size, job.examples.count or job.plan.batch_size)
+    best = need.weights if _keeps_best(job) else 0
+    if job.plan.device != "cpu":
+        return need.whole(at_once) + best
+    return max(machine.peak_bytes(), _resident() + need.state + need.step(at_once) + best)
+
+
+def _resident() -> int:
+    """Resident bytes of this process; the largest so far where the system does not say."""
+    path = Path("/proc/self/status")
+    if path.is_file():
+        for line in path.read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return machine.peak_bytes()
+
+
+def _keeps_best(job: Job) -> bool:
+    return job.judge is not None and job.watch is not None
+
+
+def checkpoint_bytes(job: Job) -> int:
+    """About how large one checkpoint is: weights, AdamW's two moments, averaged and best weights, state of the examples."""
+    weights = sum(tensor.nbytes for tensor in tensors(job.network).values())
+    trained = sum(p.nbytes for p in job.network.parameters() if p.requires_grad)
+    copies = 1 + (job.recipe.ema > 0) + _keeps_best(job)
+    return copies * weights + 2 * trained + sum(array.nbytes for array in job.examples.state().values())
+
+
+def refuse_full_disk(directory: Path, each: int) -> None:
+    """Raise RunError where the disk has no room for KEEP + 1 checkpoints of `each` bytes, those that are there included."""
+    there = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    home = next(path for path in (directory, *directory.parents) if path.exists())
+    needed, free = max(0, (KEEP + 1) * each - there), shutil.disk_usage(home).free
+    if needed > free:
+        raise RunError(
+            f"the disk has no room for the state of this training: {KEEP + 1} checkpoints need {size(needed)}, "
+            f"{size(free)} are free",
+            where=str(home),
+            repair="free space there, or --out on another disk",
+        )

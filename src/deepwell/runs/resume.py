@@ -1,0 +1,247 @@
+"""Resume: a run that ended before its end goes on where it was saved. Replay: a finished run is made once more, bit for bit.
+
+Unusual: nothing but the run directory is needed. Data, options and seed stand in run.json, what was decided in the record,
+the state in the checkpoints; everything between decisions is computed again and comes out the same. What cannot come out the
+same, because data, versions or machine changed, is refused or said.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepwell.bundle import read as bundle
+from deepwell.core.errors import DataError, Interrupted, RunError, UsageError
+from deepwell.core.runner import Sink
+from deepwell.runs import fitting, machine
+from deepwell.runs.interrupt import stopping
+from deepwell.runs.options import TrainOptions, parse, to_json
+from deepwell.runs.prepare import Prepared, prepare
+from deepwell.runs.run import Run
+from deepwell.runs.stage import Stage, carry_out, open_record
+from deepwell.store import json as strict_json
+from deepwell.store.files import failpoint, sha256, sweep
+from deepwell.store.json import Limit
+from deepwell.store.lock import own
+from deepwell.tracking import record
+from deepwell.tracking.directory import RunDirectory, create, find, runs_in
+from deepwell.tracking.record import Record
+from deepwell.training.checkpoints import Checkpoint, Checkpoints, latest
+from deepwell.training.decisions import Decision, Decisions
+
+SPLIT_LIMIT = Limit(1 << 28, 10_000_000)
+
+
+def resume(
+    path: str | Path | None,
+    sinks: Sequence[Sink] = (),
+    *,
+    data: Any = None,
+    out: str = "runs",
+    started: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Run:
+    """Go on with a run; see verbs.resume. clock: of the training, for tests.
+
+    Raises UsageError for a run that is finished or owned by another process, and where there is nothing to resume; DataError,
+    naming the file, when the data are not those of the run; RunError and Interrupted as `train` does.
+    """
+    started = time.perf_counter() if started is None else started
+    directory = newest(out) if path is None else find(path)
+    with own(directory.path), stopping() as stop:
+        events = record.read(directory.record)
+        _refuse_finished(directory, events)
+        opening = _opening(directory)
+        options = parse(TrainOptions, opening["options"])
+        prepared = _same_data(directory, opening, options, data)
+        sweep(directory.path)
+        start = latest(directory.checkpoints) or Checkpoint(0, {}, {})
+        with Record(directory.record, sinks) as writing:
+            course = fitting.Course(
+                decisions=Decisions(writing.decide, recorded(events)),
+                checkpoints=checkpoints(directory, options, clock, writing),
+                start=start,
+                began=started,
+                clock=clock,
+            )
+            opened = _rewind(writing, directory, events, start, opening)
+            return carry_out(Stage(prepared, options, directory, writing, started, stop, course, opened))
+
+
+def replay(
+    path: str | Path, options: TrainOptions, sinks: Sequence[Sink], command: Sequence[str], started: float
+) -> Run:
+    """Make a finished run once more in a directory of its own (options.out), with its recorded decisions.
+
+    Raises UsageError for a run without a model, DataError when the data changed; RunError when the weights came out otherwise.
+    """
+    first = find(path)
+    events = record.read(first.record)
+    if not first.model.is_file() or events[-1].get("status") not in ("done", "interrupted"):
+        raise UsageError(f"the run {str(first)!r} has not ended", repair=f"`deepwell resume {first}` finishes it")
+    opening = _opening(first)
+    again = replace(parse(TrainOptions, opening["options"]), out=options.out)
+    prepared = _same_data(first, opening, again, None)
+    directory = create(again.out, prepared.name)
+    with own(directory.path), stopping() as stop, Record(directory.record, sinks) as writing:
+        course = fitting.Course(decisions=Decisions(writing.decide, recorded(events), replay=True))
+        stage = Stage(prepared, again, directory, writing, started, stop, course)
+        open_record(stage, opening["source"], command)
+        writing.emit({"event": "note", "text": f"this run repeats {first}" + _other_machine(opening)})
+        try:
+            run = carry_out(stage)
+        except Interrupted:
+            if stop.requested:
+                raise
+            run = Run(directory)  # the first run was stopped there, too
+        differing = _differing(first, directory)
+        if differing:
+            raise RunError(f"the replay ended with other weights than {first}: {differing}" + _other_machine(opening))
+        writing.emit({"event": "note", "text": f"all weights are bit-equal to those of {first}"})
+        return run
+
+
+def recorded(events: Sequence[Mapping[str, Any]]) -> list[Decision]:
+    """The decisions of a record that a resumed run takes again, in order."""
+    return [
+        Decision(e["step"], e["what"], e["value"], e["why"])
+        for e in events
+        if e["event"] == "decision" and not e.get("follows")
+    ]
+
+
+def newest(root: str | Path) -> RunDirectory:
+    """The unfinished run below `root` that was started last. Raises UsageError where there is none."""
+    unfinished = [d for d in runs_in(root) if not finished(d)]
+    if not unfinished:
+        raise UsageError(f"there is no unfinished run in {str(root)!r}", repair="name a run: `deepwell resume RUN`")
+    return max(unfinished, key=lambda d: (str(_opening(d).get("wall", {}).get("started", "")), d.name))
+
+
+def same_command(directory: RunDirectory, data: Mapping[str, Any], options: TrainOptions) -> list[RunDirectory]:
+    """Unfinished runs beside `directory` with the same data and options."""
+    asked = {**to_json(options), "out": None}
+    found = []
+    for other in runs_in(directory.path.parents[1]):
+        if other.path != directory.path and other.path.parent == directory.path.parent and not finished(other):
+            opening = _opening(other)
+            if {**opening["options"], "out": None} == asked and opening["data"]["sha256"] == data["sha256"]:
+                found.append(other)
+    return found
+
+
+def finished(directory: RunDirectory) -> bool:
+    """Whether a run has come to its end; also True for a directory that never had a run to go on with."""
+    if not directory.run.is_file():
+        return True
+    last = directory.record.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
+    return b'"event":"end"' in last and b'"status":"done"' in last
+
+
+def checkpoints(
+    directory: RunDirectory, options: TrainOptions, clock: Callable[[], float], writing: Record
+) -> Checkpoints:
+    """Where the state of a run is saved; what that has to say becomes a note of the record."""
+    seconds = options.save_every
+
+    def tell(text: str) -> None:
+        writing.emit({"event": "note", "text": text})
+
+    return Checkpoints(directory.checkpoints, seconds, clock, tell, first=writing.sync)
+
+
+def _opening(directory: RunDirectory) -> dict[str, Any]:
+    try:
+        data = directory.run.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the run cannot be read: {error.strerror}", where=str(directory.run)) from None
+    opening: dict[str, Any] = strict_json.read(data, str(directory.run), DataError)
+    return opening
+
+
+def _refuse_finished(directory: RunDirectory, events: Sequence[Mapping[str, Any]]) -> None:
+    if any(e["event"] == "end" and e["status"] == "done" for e in events):
+        raise UsageError(
+            f"the run {str(directory)!r} is finished: its model is {directory.model}",
+            repair=f"`deepwell train --replay {directory}` makes it once more",
+        )
+
+
+def _same_data(directory: RunDirectory, opening: Mapping[str, Any], options: TrainOptions, data: Any) -> Prepared:
+    """The prepared data of the run. Raises DataError, naming the file, when they are not what they were."""
+    if data is None:
+        _check_files(opening)
+        data = opening["source"]
+        if isinstance(data, str) and data.endswith(" in memory"):
+            raise UsageError(
+                f"this run was made from {data}, which no file holds", repair="give it again: dw.resume(run, data=...)"
+            )
+    prepared = prepare(data, options)
+    if prepared.data["sha256"] != opening["data"]["sha256"]:
+        split = strict_json.read(directory.split.read_bytes(), str(directory.split), DataError, SPLIT_LIMIT)
+        other = [digest for digest in prepared.files if digest not in split["files"]]
+        named = [f["path"] for f in prepared.data["files"] if f["sha256"] in other]
+        raise DataError(
+            "the data are not those of the run" + (f": {named[0]} is new or has changed" if named else ""),
+            repair="put the old data back, or start a new run",
+        )
+    return prepared
+
+
+def _check_files(opening: Mapping[str, Any]) -> None:
+    for file in opening["data"]["files"]:
+        path = Path(file["path"])
+        if not path.is_file():
+            raise DataError(
+                "the file is gone since the run began", where=str(path), repair="put it back, or start a new run"
+            )
+        if sha256(path) != file["sha256"]:
+            raise DataError(
+                "the file has changed since the run began", where=str(path),
+                repair="put the old file back, or start a new run",
+            )  # fmt: skip
+
+
+def _rewind(
+    writing: Record,
+    directory: RunDirectory,
+    events: Sequence[Mapping[str, Any]],
+    start: Checkpoint,
+    opening: Mapping[str, Any],
+) -> int:
+    """Write down from where the run goes on; gives how often its test part was opened before."""
+    opened = max((int(e.get("opened", 0)) for e in events if e["event"] in ("scores", "rewind")), default=0)
+    failpoint("rewind.write")
+    writing.emit({"event": "rewind", "step": start.step, "opened": opened})
+    failpoint("rewind.written")
+    for damaged in start.damaged:
+        writing.emit({"event": "note", "text": f"a checkpoint is damaged and was passed over: {damaged}"})
+    other = _other_machine(opening)
+    if other:
+        writing.emit({"event": "note", "text": f"the run goes on{other}"})
+    return opened
+
+
+def _other_machine(opening: Mapping[str, Any]) -> str:
+    """What differs from the machine and versions of the run, so that bits may; empty where nothing does."""
+    then = {**opening["versions"], **{k: opening["machine"].get(k) for k in ("processor", "cores")}}
+    now = {**machine.versions(), **{k: machine.machine().get(k) for k in ("processor", "cores")}}
+    changed = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+    return f", not bit-exact: {', '.join(changed)}" if changed else ""
+
+
+def _differing(first: RunDirectory, second: RunDirectory) -> str:
+    """The tensors that two sealed models do not share bit for bit, in words; empty when they are equal."""
+    one, two = (bundle.read(d.model).weights for d in (first, second))
+    names = [n for n in sorted({*one, *two}) if n not in one or n not in two or not _equal(one[n], two[n])]
+    return f"{len(names)} of {len(one)} tensors differ, the first is {json.dumps(names[0])}" if names else ""
+
+
+def _equal(one: np.ndarray[Any, Any], two: np.ndarray[Any, Any]) -> bool:
+    return one.dtype == two.dtype and one.shape == two.shape and one.tobytes() == two.tobytes()

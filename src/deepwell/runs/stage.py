@@ -1,0 +1,225 @@
+"""The phases of one run, from prepared data to a sealed model; the same for a run that begins, goes on, or is repeated.
+
+The order is unusual in two places. Baselines are fitted before the network, so that their cost is known when the training
+budget is set; a resumed run, whose budget is known, fits them after it. And what is evaluated is a Predictor made from the
+very contents that are then sealed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from deepwell.bundle.contents import Contents
+from deepwell.bundle.write import seal
+from deepwell.core import config as knobs
+from deepwell.core.errors import DeepwellError, Interrupted, RunError
+from deepwell.core.keys import Key
+from deepwell.core.table import PARTS
+from deepwell.reports import render
+from deepwell.runs import evaluation, fitting, machine
+from deepwell.runs.card import card
+from deepwell.runs.fingerprint import source
+from deepwell.runs.interrupt import Stop
+from deepwell.runs.options import TrainOptions, to_json
+from deepwell.runs.prepare import Prepared
+from deepwell.runs.run import Run
+from deepwell.store import json as strict_json
+from deepwell.store.files import sha256, write_file
+from deepwell.tracking import record
+from deepwell.tracking.directory import RunDirectory
+from deepwell.tracking.record import Record
+
+ROWS_A_LINE = 10_000
+CLOSING_SECONDS = 9.0
+"""Kept of a time limit for evaluation, sealing and the report; measured on two cores, 3 to 7 s for 16,000 test rows."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the phases of one run share.
+
+    started: time.perf_counter() when the time limit of this process began. course: how the training goes on. opened: how
+    often the test part was opened before.
+    """
+
+    prepared: Prepared
+    options: TrainOptions
+    directory: RunDirectory
+    record: Record
+    started: float
+    stop: Stop
+    course: fitting.Course = field(default_factory=fitting.Course)
+    opened: int = 0
+
+    @property
+    def key(self) -> Key:
+        """The key of all draws."""
+        return Key(self.options.seed)
+
+    def phase(self, name: str, since: float) -> None:
+        """Tell that a phase is over; since: time.perf_counter() when it began."""
+        self.record.emit({"event": "phase", "name": name, "wall": {"seconds": time.perf_counter() - since}})
+
+    def end(self, status: str, facts: Mapping[str, str]) -> None:
+        """The last event, as far as the disk takes it: a full disk is what ends some runs."""
+        wall = {"seconds": time.perf_counter() - self.started, "peak_bytes": machine.peak_bytes()}
+        with suppress(RunError):
+            self.record.emit({"event": "end", "status": status, **facts, "wall": wall})
+
+    def seconds_left(self) -> float | None:
+        """What a time limit leaves for training, with the closing phases kept back; None without a limit."""
+        if self.options.time is None:
+            return None
+        spent = time.perf_counter() - self.started
+        return max(1.0, self.options.time - spent - min(CLOSING_SECONDS, 0.3 * self.options.time))
+
+    def leave(self) -> None:
+        """Raise Interrupted where SIGTERM was heard: what is saved is safe, and the rest can wait."""
+        if self.stop.leave:
+            raise Interrupted("stopped on request", repair=f"`deepwell resume {self.directory}` goes on")
+
+
+def carry_out(stage: Stage) -> Run:
+    """All phases after the data are prepared and the record is opened.
+
+    Raises RunError when training fails; Interrupted, with everything saved, when it was asked to stop.
+    """
+    stopped: bool | None = None
+    try:
+        stopped = _phases(stage)
+    finally:
+        if stopped is None:
+            error = sys.exc_info()[1]
+            status = "interrupted" if isinstance(error, Interrupted) else "failed"
+            stage.end(status, {"reason": error.what if isinstance(error, DeepwellError) else str(error)})
+    directory = stage.directory
+    stage.end("interrupted" if stopped else "done", {"report": str(directory.report)})
+    if not stopped and stage.course.checkpoints is not None:
+        stage.course.checkpoints.clear()
+    write_file(directory.report, render(record.read(directory.record)).encode())
+    if stopped:
+        raise Interrupted(
+            f"stopped on request; the best model so far is sealed in {directory.model}",
+            repair=f"`deepwell resume {directory}` goes on with the training",
+        )
+    if stage.stop.requested:
+        raise Interrupted(f"asked to stop when the training had ended; the model is complete: {directory.model}")
+    return Run(directory, type(stage.prepared.task))
+
+
+def _phases(stage: Stage) -> bool:
+    """Everything from the baselines to the sealed model; whether the training was stopped before its end."""
+    prepared, course = stage.prepared, stage.course
+    fitted = None if course.resumed else _baselines(stage)
+    if stage.stop.requested:
+        raise Interrupted("stopped on request before the network was trained")
+    since = time.perf_counter()
+    predictor = fitting.fit(prepared, stage.options, stage.record, stage.stop, stage.seconds_left(), course)
+    stage.phase("train", since)
+    stage.leave()
+    stopped = stage.stop.requested
+    if fitted is None:
+        fitted = _baselines(stage)
+        stage.leave()
+    since = time.perf_counter()
+    answers = evaluation.evaluate(prepared, predictor, fitted, stage.key, stage.record, stage.opened + 1)
+    write_file(stage.directory.answers, answers.csv().encode())
+    stage.phase("evaluate", since)
+    stage.leave()
+    _close(stage, predictor.contents)
+    return stopped
+
+
+def _baselines(stage: Stage) -> evaluation.Fitted:
+    trained = stage.course.resumed  # then the model is there, and a request to stop ends with sealing it
+    return evaluation.fit_baselines(
+        stage.prepared,
+        stage.key,
+        stage.record,
+        lambda: stage.stop.requested and not trained,
+        stage.seconds_left(),
+        stage.course.decisions,
+    )
+
+
+def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
+    """Write down what is known before training."""
+    prepared, options, directory = stage.prepared, stage.options, stage.directory
+    task, parts = prepared.task, prepared.parts
+    opening = {
+        "id": f"{directory.path.parent.name}/{directory.path.name}",
+        "task": prepared.name,
+        "command": list(command) or ["python", *sys.argv],
+        "seed": options.seed,
+        "time": options.time,
+        "source": source(data),
+        "options": to_json(options),
+        "versions": machine.versions(),
+        "machine": machine.machine(),
+        "data": prepared.data,
+        "config": knobs.to_json(task.config),
+        "wall": {"started": datetime.now().astimezone().isoformat(timespec="seconds")},
+    }
+    write_file(directory.run, strict_json.write(opening))
+    write_file(directory.schema, strict_json.write(task.schema.to_json()))
+    counts = {part: prepared.examples[part].count for part in PARTS}
+    digits = "".join(map(str, np.asarray(parts.assignment).tolist()))
+    rows = [digits[i : i + ROWS_A_LINE] for i in range(0, len(digits), ROWS_A_LINE)]
+    split: dict[str, Any] = {
+        "reason": parts.reason,
+        "notes": list(parts.notes),
+        "counts": counts,
+        "parts": list(PARTS),
+        "rows": rows,
+    }
+    split["files"] = dict(prepared.files)
+    write_file(directory.split, strict_json.write(split))
+    lines = b"".join(strict_json.write({"where": r.where, "reason": r.reason}) + b"\n" for r in prepared.rejected)
+    write_file(directory.rejected, lines)
+    emit = stage.record.emit
+    emit({"event": "run", **opening})
+    emit({"event": "schema", "fields": task.schema.to_json(), "task_reason": prepared.task_reason})
+    emit({"event": "columns", "columns": prepared.columns})
+    emit({"event": "parts", "counts": counts, "reason": parts.reason, "notes": list(parts.notes)})
+    emit(
+        {
+            "event": "rejected",
+            "read": prepared.rows_read,
+            "used": prepared.rows_read - len(prepared.rejected),
+            "count": len(prepared.rejected),
+            "rows": [{"where": r.where, "reason": r.reason} for r in prepared.rejected[:100]],
+        }
+    )
+    for name, seconds in prepared.seconds.items():
+        emit({"event": "phase", "name": name, "wall": {"seconds": seconds}})
+
+
+def _close(stage: Stage, contents: Contents) -> None:
+    """Seal the model with its evidence."""
+    since = time.perf_counter()
+    directory = stage.directory
+    events = record.read(directory.record)
+    evidence: dict[str, Any] = {
+        e["event"]: {k: v for k, v in e.items() if k not in ("event", "wall")} for e in events if e["event"] in EVIDENCE
+    }
+    evidence["baselines"] = [
+        {k: e[k] for k in ("name", "kind", "scores", "differences")} for e in events if e["event"] == "baseline"
+    ]
+    sealed = replace(contents, evidence=evidence, card=card(events))
+    seal(directory.model, sealed)
+    size = directory.model.stat().st_size
+    stage.record.emit(
+        {"event": "bundle", "path": str(directory.model), "bytes": size, "sha256": sha256(directory.model)}
+    )
+    stage.phase("seal", since)
+
+
+EVIDENCE = ("run", "parts", "rejected", "scores", "calibration", "verdict")
