@@ -25,7 +25,8 @@ class Median:
     pairs: int
 
     def __str__(self) -> str:
-        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g}, {self.pairs} pairs)"
+        little = "" if self.coverage >= LEVEL else f", covers {self.coverage:.0%}"
+        return f"{self.value:.3g} ({self.low:.3g} to {self.high:.3g}, {self.pairs} pairs{little})"
 
     def to_json(self) -> dict[str, float]:
         """The fields by name."""

@@ -114,7 +114,10 @@ def side(path: Path, small: Path, memory: str, steps: int, cache: Path) -> dict[
 
 
 def streaming(seeds: int) -> list[Row]:
-    """A table of 512 MB with 128 MB allowed: first run (which fills the cache), second run from a cold disk, in memory."""
+    """A table of 512 MB with 128 MB allowed: first run (which fills the cache), second run from a cold disk, in memory.
+
+    seeds: how often the last two are run, in turns; the fastest of each counts, since other processes only slow down.
+    """
     from benchmarks.rows import Row
 
     allowed = 128 << 20
@@ -124,9 +127,14 @@ def streaming(seeds: int) -> list[Row]:
         size = write_parquet(path, rows)
         write_parquet(small, 5_000)
         cache.mkdir()
-        first, second = (side(path, small, str(allowed), STEPS, cache) for _ in range(2))
-        whole = side(path, small, "100g", STEPS, cache)
-    same = "bit-equal" if first["weights"] == second["weights"] == whole["weights"] else "different"
+        first = side(path, small, str(allowed), STEPS, cache)
+        pairs = [
+            (side(path, small, str(allowed), STEPS, cache), side(path, small, "100g", STEPS, cache))
+            for _ in range(seeds)
+        ]
+    second, whole = (max(tier, key=lambda found: found["rate"]) for tier in zip(*pairs, strict=True))
+    every = [first, *(found for pair in pairs for found in pair)]
+    same = "bit-equal" if len({found["weights"] for found in every}) == 1 else "different"
     ratio = second["rate"] / whole["rate"]
     return [
         Row(

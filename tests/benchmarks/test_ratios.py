@@ -46,4 +46,5 @@ def test_what_is_not_paired_is_refused() -> None:
 def test_a_median_says_its_interval_and_pairs() -> None:
     found = median([float(v) for v in range(1, 10)])
     assert str(found) == "5 (2 to 8, 9 pairs)"
+    assert str(median([1.0, 2.0, 3.0])) == "2 (1 to 3, 3 pairs, covers 75%)"
     assert found.to_json() == {"value": 5.0, "low": 2.0, "high": 8.0, "coverage": pytest.approx(0.9609375), "pairs": 9}

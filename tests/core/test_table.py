@@ -42,6 +42,12 @@ def test_selecting_and_adding_columns_keeps_origin_and_rejected_rows() -> None:
     assert (added.names, added.where(1), len(added.rejected)) == (["x", "y", "z"], "a.csv, line 5", 1)
 
 
+def test_columns_in_a_file_are_known_until_they_are_copied() -> None:
+    mapped = Table({"x": np.arange(3)}, entry="key")
+    assert mapped.select(["x"]).entry == mapped.with_columns({"y": np.arange(3)}).entry == "key"
+    assert mapped.take(np.array([1])).entry == ""
+
+
 @given(st.integers(1, 7), st.integers(0, 20))
 def test_chunks_are_the_table(size: int, rows: int) -> None:
     whole = Table({"x": np.arange(rows)})

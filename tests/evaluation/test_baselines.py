@@ -157,6 +157,15 @@ def test_the_same_key_gives_the_same_answers_and_a_sample_is_said(monkeypatch):
     assert runs[0].notes == ("fitted on 300 of 600 rows, drawn at random, to bound time and memory",)
 
 
+def test_a_wide_table_is_sampled_for_the_linear_model(monkeypatch):
+    monkeypatch.setattr(baselines, "FEWEST_ROWS", 10)
+    columns = table()
+    width = baselines.Linear(()).width({n: a for n, a in columns.items() if n != "y"})
+    monkeypatch.setattr(baselines, "MOST_LINEAR_CELLS", 200 * width)
+    found = baselines.linear("y", "category").fit(examples(**columns), pipeline(2), KEY)
+    assert found.notes == ("fitted on 200 of 600 rows, drawn at random, to bound time and memory",)
+
+
 def test_many_classes_take_fewer_rounds_and_say_so(monkeypatch):
     monkeypatch.setattr(baselines, "MOST_TREES", 60)
     draw = np.random.default_rng(0)

@@ -194,6 +194,8 @@ def comparable(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         if kind not in DIFFERING:
             found.setdefault(kind, []).append({k: v for k, v in event.items() if k not in leave})
     found["end"] = found["end"][-1:]
+    for decision in found["decision"]:
+        del decision["why"]  # it may tell what was measured
     found["decision"].sort(key=lambda d: (d.get("step", 1 << 60), d["what"], str(d["value"])))
     return found
 

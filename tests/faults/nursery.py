@@ -21,7 +21,9 @@ import struct
 import sys
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 PHASES = ("birth", "startup", "prepare", "baselines", "train", "evaluate", "seal", "closing")
@@ -88,6 +90,9 @@ def observe(board: Board, fake: dict[str, float] | None, hold: bool) -> None:
     if fake:
         train.train.__kwdefaults__["clock"] = resume.resume.__kwdefaults__["clock"] = clock
         fitting.Course.spent = lambda self: 0.0  # type: ignore[method-assign]
+        fitting.time = SimpleNamespace(perf_counter=clock)  # type: ignore[assignment]
+        # What is measured in real time differs from run to run: the plan is that of the rules, and no speed is told.
+        fitting.planned, fitting.ceiling = _plan_by_rule, lambda job: None
         stage.Stage.seconds_left = lambda self: fake.get("seconds")  # type: ignore[method-assign]
     for number, (module, name) in {
         1: (commands, "run"), 2: (train, "prepare"), 3: (stage, "_baselines"), 4: (fitting, "fit"),
@@ -95,6 +100,11 @@ def observe(board: Board, fake: dict[str, float] | None, hold: bool) -> None:
     }.items():  # fmt: skip
         setattr(module, name, _entering(getattr(module, name), board, number, hold))
     resume.prepare = train.prepare
+
+
+def _plan_by_rule(job: Any, fixed: Any) -> Any:
+    chosen = job.decisions.settle(0, "plan", lambda: (job.plan.to_json(), "by rule"))
+    return replace(job, plan=type(job.plan).from_json(chosen))
 
 
 def _entering(function: Any, board: Board, number: int, hold: bool) -> Any:

@@ -14,6 +14,7 @@ from tests.conftest import columns_of
 
 from deepwell.core.errors import RunError
 from deepwell.core.keys import Key
+from deepwell.reports import render
 from deepwell.runs import expected, fitting
 from deepwell.runs.evaluation import fit_baselines
 from deepwell.runs.expected import Closing, announce, checkpoint_bytes, keep_time, refuse_full_disk
@@ -57,7 +58,7 @@ def told(job: Job, spent: float = 0.0) -> dict[str, Any]:
 
 
 # what is said first ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("ema, judged", [(0.05, True), (0.0, True), (0.05, False)])
+@pytest.mark.parametrize(("ema", "judged"), [(0.05, True), (0.0, True), (0.05, False)])
 def test_a_checkpoint_is_as_large_as_was_said(tmp_path: Path, ema: float, judged: bool) -> None:
     checkpoints = Checkpoints(tmp_path, 0.0)
     job = job_of(Budget(steps=9), ema, judged, checkpoints)  # the first check comes after eight steps
@@ -201,13 +202,13 @@ def test_a_straight_line_carries_the_rehearsal_on(
     closed = replace(prepared, examples={**prepared.examples, "test": Unopened()})
     value, _ = closing_of(closed, tmp_path).rehearse(predictor, 1000.0)
     calibrate = prepared.examples["calibrate"].count or 0
-    assert value["seconds"] == pytest.approx(0.2 + 0.001 * (5000 + 0.25 * calibrate) + 3 * 0.5, abs=0.01)
+    assert value["seconds"] == pytest.approx(0.2 + 0.001 * (5000 + 0.25 * calibrate) + 2.5 * 0.5, abs=0.01)
     assert rows_seen == [64, 64, 1024]
     rows_seen.clear()
     value, _ = closing_of(prepared, tmp_path).rehearse(predictor, 1000.0)
     assert rows_seen == [60, 60]  # the whole test part is smaller than a rehearsal
-    assert value["seconds"] == pytest.approx(0.2 + 0.001 * 60 + 3 * 0.5, abs=0.01)
-    assert closing_of(closed, tmp_path).rehearse(predictor, 13.0)[0]["seconds"] == 6.5  # at most half
+    assert value["seconds"] == pytest.approx(0.2 + 0.001 * 60 + 2.5 * 0.5, abs=0.01)
+    assert closing_of(closed, tmp_path).rehearse(predictor, 12.5)[0]["seconds"] == 6.25  # at most half
 
 
 def test_with_little_time_a_share_is_kept(prepared: Prepared, predictor: Predictor, tmp_path: Path) -> None:
@@ -216,7 +217,13 @@ def test_with_little_time_a_share_is_kept(prepared: Prepared, predictor: Predict
     assert (value["seconds"], "too little time" in why) == (1.5, True)
     without_rows = replace(prepared, examples={**prepared.examples, "train": Unopened()})  # many examples of few rows
     value, _ = replace(closing, prepared=without_rows).rehearse(predictor, 100.0)
-    assert value["seconds"] == 30.0
+    assert value["seconds"] == 9.0
+
+
+def test_the_page_of_the_rehearsal_has_curves(prepared: Prepared, tmp_path: Path) -> None:
+    page = render(closing_of(prepared, tmp_path)._curves())
+    assert page.count("<svg") >= 6  # loss, four metrics and the learning rate
+    assert "cannot be drawn" not in page
 
 
 def test_a_sample_is_made_of_training_rows(prepared: Prepared, tmp_path: Path) -> None:

@@ -82,7 +82,6 @@ def test_anonymous_memory_stays_far_below_the_table(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
-    print(found)
     assert found["tier"] == "mapped"
     # One copy of the table is four times what is allowed; in memory the same takes more than ten times that.
     assert found["beyond"] < 2 * ALLOWED, f"{found['beyond'] / 2**20:.0f} MB"

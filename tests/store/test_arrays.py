@@ -279,6 +279,20 @@ def test_a_directory_that_cannot_be_made_is_said_in_words(tmp_path: Path) -> Non
     assert cache.clear() == 0
 
 
+def test_a_disk_without_locks_is_refused_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = ArrayCache(tmp_path)
+    filled(cache, 1)
+
+    def no_locks(descriptor: Any, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(arrays.fcntl, "flock", no_locks)
+    assert cache.open(key(1)) is None
+    with pytest.raises(RunError, match="No locks available"), cache.write(key(2)):
+        pass
+    assert os.listdir(tmp_path) == [key(1)]
+
+
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DEEPWELL_CACHE", str(tmp_path / "a"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))

@@ -134,7 +134,7 @@ def test_the_plan_is_one_line_and_what_shows_anyway_is_not_printed() -> None:
 
 
 @pytest.mark.parametrize(
-    "wall, said",
+    ("wall", "said"),
     [
         (
             {"seconds": 60.0, "at_most": True, "memory": 1.1e9, "checkpoint": 12.04e6, "every": 30.0},

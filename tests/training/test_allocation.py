@@ -23,7 +23,8 @@ def step():
 
 before = anonymous()
 with kept() if sys.argv[1] == "kept" else contextlib.nullcontext():
-    step()
+    for _ in range(8):
+        step()
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(5):
         step()

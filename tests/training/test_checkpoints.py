@@ -99,7 +99,9 @@ def test_a_full_disk_costs_nothing_that_was_saved_and_three_refusals_end_the_run
     monkeypatch.setattr(files, "_write_new", refuse)
     assert not keeper.save(2, state(2), {})
     assert not keeper.save(3, state(3), {})
-    with pytest.raises(RunError, match=r"step-000000004: could not be written: No space left .* bytes are needed, .* free"):
+    with pytest.raises(
+        RunError, match=r"step-000000004: could not be written: No space left .* bytes are needed, .* free"
+    ):
         keeper.save(4, state(4), {})
     assert ["step 2 could not be saved" in told[0], "training goes on" in told[1]] == [True, True]
     monkeypatch.undo()
@@ -126,7 +128,6 @@ def test_the_interval_grows_where_saving_is_slow(tmp_path):
     assert not keeper.due()
     now[0] = 140.0
     assert keeper.due()
-
 
 
 @settings(max_examples=40, deadline=None)

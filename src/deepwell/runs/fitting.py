@@ -17,18 +17,17 @@ from deepwell.core.errors import BundleError, RunError
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
 from deepwell.core.task import Chosen, Sizes, Task
+from deepwell.data.cache import bytes_per_example
 from deepwell.evaluation.measure import BATCH, measure
 from deepwell.nn.runner import TorchRunner
 from deepwell.runs.options import TrainOptions
+from deepwell.runs.planning import ceiling, planned
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runtime.predictor import Predictor
-from deepwell.training import budget, loop, plan, threads
+from deepwell.training import budget, loop, plan
 from deepwell.training.checkpoints import Checkpoint, Checkpoints
 from deepwell.training.decisions import Decisions
 from deepwell.training.feed import Feed
-
-THREADS_SHARE = 0.04
-"""Most of the training time that measuring the threads may take."""
 
 
 class Recorder(Protocol):
@@ -120,6 +119,7 @@ def fit(
             {"device": options.device, **options.plan},
             examples=examples.count,
             batch_size=task.config.batch_size,
+            bytes_per_example=bytes_per_example(examples),
         ),
         key=key.fold("train"),
         judge=_judge(prepared),
@@ -130,11 +130,17 @@ def fit(
         checkpoints=course.checkpoints,
         stop=stop,
     )
-    job = _planned(job, options)
+    began = time.perf_counter()
+    job = planned(job, fixed={*options.plan, *(["device"] if options.device != plan.AUTO else [])})
+    reach = ceiling(job)
+    if seconds is not None:  # what measuring took is taken off the limit
+        job = replace(job, budget=replace(job.budget, seconds=max(1.0, seconds - (time.perf_counter() - began))))
     torch.set_num_threads(job.plan.threads)
     trained = loop.fit(replace(job, budget=replace(job.budget, spent=course.spent())), course.start)
     if job.decisions.left:
         raise RunError(f"{job.decisions.left} recorded decisions were never asked for: the run does not repeat itself")
+    if reach is not None:
+        record.emit(reach.event(trained.steps * job.plan.batch_size / max(trained.seconds, 1e-9)))
     contents = _contents(prepared, trained.weights, sizes)
     uncalibrated = Predictor(contents, type(task), job.plan.device)
     contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))
@@ -150,23 +156,6 @@ def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], 
     for transform in transforms:
         if isinstance(transform, Chosen):
             record.emit(follows(0, "augmentation", transform.what, transform.why))
-
-
-def _planned(job: loop.Job, options: TrainOptions) -> loop.Job:
-    """The job with the plan that is decided: measured where the budget is open, else by rule, or as recorded."""
-    began = time.perf_counter()
-
-    def propose() -> tuple[Any, str]:
-        measured = job
-        if not job.budget.exact and "threads" not in options.plan:
-            measured, _ = threads.measured(job, THREADS_SHARE * (job.budget.limit or budget.CAP))
-        return measured.plan.to_json(), str(measured.plan)
-
-    chosen = plan.Plan.from_json(job.decisions.settle(0, "plan", propose))
-    limit = job.budget.seconds
-    if limit is not None:
-        limit = max(1.0, limit - (time.perf_counter() - began))
-    return replace(job, plan=chosen, budget=replace(job.budget, seconds=limit))
 
 
 def fit_model(data: Any, options: TrainOptions) -> Predictor:

@@ -79,7 +79,9 @@ class TrainOptions(SchemaAsked):
     positive: Annotated[str | None, Knob("class that counts as positive, for two classes")] = None
     metric: Annotated[str | None, Knob("primary metric, e.g. accuracy, auc, rmse")] = None
     max_rejected: Annotated[float, Knob("largest share of rows that may be unusable", "share", 0.0, 1.0)] = 0.01
-    save_every: Annotated[Seconds, Knob("time between two checkpoints of the training's state, e.g. 30s")] = Seconds(30)
+    save_every: Annotated[
+        Seconds | None, Knob("time between two checkpoints of the training's state; 30s if not given")
+    ] = None
     out: Annotated[str, Knob("directory of all runs")] = "runs"
     demo: Annotated[bool, Knob("train on the task's own synthetic data")] = False
 

@@ -32,7 +32,7 @@ from deepwell.store.lock import own
 from deepwell.tracking import record
 from deepwell.tracking.directory import RunDirectory, create, find, runs_in
 from deepwell.tracking.record import Record
-from deepwell.training.checkpoints import Checkpoint, Checkpoints, latest
+from deepwell.training.checkpoints import SECONDS, Checkpoint, Checkpoints, latest
 from deepwell.training.decisions import Decision, Decisions
 
 SPLIT_LIMIT = Limit(1 << 28, 10_000_000)
@@ -64,7 +64,8 @@ def resume(
         start = latest(directory.checkpoints) or Checkpoint(0, {}, {})
         with Record(directory.record, sinks) as writing:
             course = fitting.Course(
-                decisions=Decisions(writing.decide, recorded(events)),
+                # A request to stop is what is taken back now, also where the state saved on it is damaged.
+                decisions=Decisions(writing.decide, [d for d in recorded(events) if d.what != "stop"]),
                 checkpoints=checkpoints(directory, options, clock, writing),
                 start=start,
                 began=started,
@@ -108,7 +109,7 @@ def replay(
 
 
 def recorded(events: Sequence[Mapping[str, Any]]) -> list[Decision]:
-    """The decisions of a record that a resumed run takes again, in order."""
+    """The decisions of a record that are taken again, in order."""
     return [
         Decision(e["step"], e["what"], e["value"], e["why"])
         for e in events
@@ -148,7 +149,7 @@ def checkpoints(
     directory: RunDirectory, options: TrainOptions, clock: Callable[[], float], writing: Record
 ) -> Checkpoints:
     """Where the state of a run is saved; what that has to say becomes a note of the record."""
-    seconds = options.save_every
+    seconds = options.save_every or SECONDS
 
     def tell(text: str) -> None:
         writing.emit({"event": "note", "text": text})

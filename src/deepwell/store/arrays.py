@@ -193,10 +193,10 @@ class ArrayCache:
                 with suppress(OSError):  # a cache that may only be read works, without being told what is used
                     os.utime(MANIFEST, dir_fd=directory)
                 return _map(file.fileno(), size, facts["arrays"])
-        except BlockingIOError:  # it is being removed
-            return None
         except BundleError:
             self.remove(key)
+            return None
+        except OSError:  # it is being removed, or cannot be locked or mapped, which writing it anew will tell
             return None
         finally:
             os.close(directory)

@@ -2,8 +2,9 @@
 
 Unusual: it turns two knobs of the C library (glibc's mallopt). By default a tensor of more than 32 MB, and whatever lies at
 the end of the heap, goes back to the system when it is freed; the next step gets new pages, each of which the kernel clears
-at the first touch. A convolutional network on pictures of 64 to 128 pixels spends half of its time and more on that.
-Afterwards everything that is free is given back. With another C library, or on a device, nothing happens.
+at the first touch. A convolutional network on pictures of 128 pixels was seen to spend two thirds of its time on that. The
+price is room between tensors that is not used: the peak of the same network was seen to rise by 2%. Afterwards everything
+that is free is given back. With another C library nothing happens.
 """
 
 from __future__ import annotations

@@ -110,10 +110,11 @@ class Horizon:
     def revise(self, at: int, steps: int) -> None:
         """From step `at` on, the run has `steps` steps in all; at < steps.
 
-        Raises ValueError for a revision of the past, to the past, or beyond MOST_REVISIONS.
+        Raises ValueError for a revision of the past or to the past. How many there are is the Timekeeper's business; those
+        of several lives of a run, killed before its first checkpoint, add up.
         """
-        if self.revisions >= MOST_REVISIONS or at < self._knots[-1][0] or steps <= at:
-            raise ValueError(f"a horizon cannot be revised at step {at} to {steps} after {self.revisions} revisions")
+        if at < self._knots[-1][0] or steps <= at:
+            raise ValueError(f"a horizon of {self.steps} steps cannot be revised at step {at} to {steps}")
         self._knots.append((at, self.progress(at)))
         self.steps = steps
 
@@ -172,6 +173,10 @@ class Timekeeper:
     def elapsed(self) -> float:
         """Seconds since training began."""
         return self._clock() - self._begun
+
+    def paused(self, seconds: float) -> None:
+        """Something other than steps took so long: it does not count against their speed."""
+        self._since += seconds
 
     def checked(self, seconds: float) -> None:
         """A check took so long: it does not count against the speed of steps, and others will come."""

@@ -28,6 +28,8 @@ from deepwell.store.arrays import mapped, mapping_of
 
 SHARE = 0.25
 """Of a CUDA device's free memory, what the columns may take."""
+READER = "deepwell reads ahead"
+"""The name of the thread that asks for pages."""
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -65,7 +67,8 @@ class Feed:
         Only for columns that are mapped files; a hint, which changes no batch. It returns at once.
         """
         if self._mapped and spans and hasattr(mmap, "MADV_WILLNEED"):
-            threading.Thread(target=_read_ahead, args=(list(self._mapped), list(spans)), daemon=True).start()
+            asked = (list(self._mapped), list(spans))
+            threading.Thread(target=_read_ahead, args=asked, name=READER, daemon=True).start()
 
 
 def _fit(columns: Columns, device: torch.device) -> bool:

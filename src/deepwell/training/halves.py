@@ -25,8 +25,9 @@ from deepwell.core.keys import Key
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job
 from deepwell.training.loop import Loop
+from deepwell.training.pace import using_threads
 from deepwell.training.plan import Plan
-from deepwell.training.trial import First, copied, using_threads
+from deepwell.training.trial import First, copied
 from deepwell.training.updates import Updater
 
 STEPS = 20

@@ -22,13 +22,27 @@ from deepwell.training.updates import LossFunction
 
 
 @dataclass(frozen=True)
+class Retime:
+    """How the threads of a long run are measured again.
+
+    measure: (job as it is now, most seconds) -> (threads, steps/s that they reach, figures in words). most: threads that the
+    machine has; promised: steps/s that were measured before training, 0.0 where nothing was.
+    """
+
+    measure: Callable[[Job, float], tuple[int, float, str]]
+    most: int
+    promised: float = 0.0
+
+
+@dataclass(frozen=True)
 class Job:
     """All that a training needs.
 
     network: the module, trained in place and moved to the plan's device. loss: of updates that bring none of their own.
     judge: module -> measures on the select part; None: nothing is judged. watch: the measure that chooses the weights,
     None: the last ones; direction: which way it is better. sink hears events. decisions: where open choices are made.
-    checkpoints: where the state is saved; None: nowhere. stop: asked once before each step; True ends the training.
+    checkpoints: where the state is saved; None: nowhere. retime: how threads are measured again; None: they stay as planned.
+    stop: asked once before each step; True ends the training.
     """
 
     network: nn.Module
@@ -46,6 +60,7 @@ class Job:
     sink: Sink | None = None
     decisions: Decisions = field(default_factory=Decisions)
     checkpoints: Checkpoints | None = None
+    retime: Retime | None = None
     stop: Callable[[], bool] | None = None
 
 

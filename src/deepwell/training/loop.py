@@ -15,8 +15,7 @@ for the device only every few steps. Observers hear events and change nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,10 +31,12 @@ from deepwell.training.averaging import Average, assign, tensors
 from deepwell.training.budget import Horizon, Timekeeper
 from deepwell.training.checkpoints import Checkpoint
 from deepwell.training.checks import Selection, snapshot
+from deepwell.training.compiling import compiled
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job, Trained
 from deepwell.training.meter import Meter, Skipped
 from deepwell.training.order import Order
+from deepwell.training.pace import Pace, using_threads
 from deepwell.training.plan import PRECISIONS
 from deepwell.training.reporting import Reporter
 from deepwell.training.schedules import Plateau, rate
@@ -72,9 +73,14 @@ class Loop:
             self._network = self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network.train()
         costs = job.examples.costs if job.examples.count is not None else None
-        self._order = Order(job.examples.count, job.plan.batch_size, job.key.fold("examples"), costs)
+        plan = job.plan
+        self._order = Order(job.examples.count, plan.batch_size, job.key.fold("examples"), costs, plan.window)
         self._feed = Feed(job.examples, self._device)
-        self._updaters = [Updater(self._network, u, job.loss, job.recipe, job.plan) for u in job.updates]
+        self._updaters = [Updater(self._network, u, job.loss, job.recipe, plan) for u in job.updates]
+        if plan.compile:
+            steady = job.examples.costs is None and not plan.micro_batch
+            for updater in self._updaters:
+                updater.network = compiled(self._network, steady)
         self._average = Average(self._network, job.recipe.ema) if job.recipe.ema > 0 else None
         self._selection = Selection(job.judge, job.watch, job.direction)
         self._plateau = Plateau() if job.recipe.schedule == "plateau" else None
@@ -83,6 +89,7 @@ class Loop:
         ceiling = job.budget.ceiling(self._order.steps_per_epoch, job.recipe.epochs)
         self._horizon = Horizon(ceiling)
         self._keeper = Timekeeper(job.budget, ceiling)
+        self._pace = Pace(job)
         self._reporter = Reporter(job.sink, self._order)
         self._steps, self._cooling, self._skipped = 0, False, 0
         self._micro = job.plan.micro_batch
@@ -94,7 +101,7 @@ class Loop:
 
     def run(self) -> Trained:
         """Train to the end. See fit."""
-        with _threads(self._job.plan.threads):
+        with using_threads(self._pace.threads):
             if self._steps == 0:
                 self._follow("horizon", self._horizon.steps, "steps of all epochs" + self._limit())
             while not self.finished:
@@ -124,8 +131,10 @@ class Loop:
         self._steps = step + 1
         if self._meter.full or self._keeper.probing or self.finished:
             self._read()
+        self._feed.ahead(self._order.ahead(step))
         self._smooth()
         self._look()
+        self._pace.look(self._steps, self._keeper)
         self._check()
         self._report()
         if job.checkpoints is not None and job.checkpoints.due():
@@ -133,18 +142,16 @@ class Loop:
 
     def _update(self, updater: Updater, number: int, index: IntArray) -> None:
         """One update; again with half the micro-batch, as if nothing had been, where memory did not suffice."""
-        if self._job.decisions.left:
-            self._micro = self._job.decisions.choose(self._steps + 1, "micro-batch", lambda: None) or self._micro
+        decisions, step, what = self._job.decisions, self._steps + 1, f"micro-batch of {updater.update.name}"
+        while decisions.left and (recorded := decisions.choose(step, what, lambda: None)) is not None:
+            self._micro = recorded
         sums = self._gradients(updater, number, index)
         while sums is None:
             updater.undo()
+            updater.network = self._network  # a compiled one may be made for batches of this size
             smaller = guards.smaller(self._micro, len(index), updater.update.coupled)
-            self._micro = self._job.decisions.record(
-                self._steps + 1,
-                "micro-batch",
-                smaller,
-                f"memory did not suffice for {self._micro or len(index)} examples",
-            )
+            why = f"memory did not suffice for {self._micro or len(index)} examples"
+            self._micro = decisions.record(step, what, smaller, why)
             sums = self._gradients(updater, number, index)
         updater.finish(sums, self.learning_rate(self._steps))
         self._meter.add(self._steps + 1, updater.update.name, sums)
@@ -238,7 +245,9 @@ class Loop:
         horizon = self._job.decisions.choose(
             self._steps,
             "horizon",
-            lambda: self._keeper.look(self._steps, self._horizon.steps, self._selection.left(self._progress())),
+            lambda: self._keeper.look(
+                self._steps, self._horizon.steps, self._selection.left(self._progress()), self._horizon.revisions
+            ),
         )
         if horizon is not None:
             self._horizon.revise(self._steps, horizon)
@@ -253,6 +262,7 @@ class Loop:
         check = self._selection.check(self._steps, progress, self._candidates())
         seconds = self._keeper.elapsed() - before
         self._keeper.checked(seconds)
+        self._pace.pause(seconds)
         values = {name: value if math.isfinite(value) else None for name, value in check.values.items()}
         self._emit(
             "check", {"values": values, "chosen": check.chosen, "best": check.best, "wall": {"seconds": seconds}}
@@ -352,6 +362,7 @@ class Loop:
             "cooling": self._cooling,
             "skipped": self._skipped,
             "micro_batch": self._micro,
+            "threads": self._pace.threads,
             "averaged": averaged,
             "plateau": None if self._plateau is None else self._plateau.state(),
             "horizon": self._horizon.state(),
@@ -377,19 +388,9 @@ class Loop:
         self._job.examples.restore({n: t.numpy() for n, t in under("examples.").items()})
         self._steps, self._cooling, self._skipped = facts["steps"], facts["cooling"], facts["skipped"]
         self._micro = facts["micro_batch"]
+        self._pace.use(facts["threads"])
         self._horizon.restore(facts["horizon"])
         self._keeper.restore(facts["keeper"])
         self._selection.restore({n: t.to(self._device) for n, t in under("best.").items()}, facts["selection"])
         self._meter.restore(facts["meter"])
         self._job.decisions.skip(self._steps)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Torch's threads inside, as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

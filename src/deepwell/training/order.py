@@ -88,7 +88,7 @@ class Order:
         self._batches = _ByNumber(self) if costs is None else _ByCost(self, np.asarray(costs, np.float64))
         self._windows: dict[tuple[int, int], IntArray] = {}
         self._block = self.window // BLOCKS
-        self._blocks: tuple[int, IntArray, int] = (-1, np.zeros(0, np.int64), 0)
+        self._blocks: dict[int, tuple[IntArray, int]] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -117,7 +117,7 @@ class Order:
     def ahead(self, step: int) -> list[tuple[int, int]]:
         """Where a step is the first of a window: the (start, stop) of the blocks that the next window needs; else nothing.
 
-        Step 0 names its own window too, and no epoch looks beyond its end.
+        The window after an epoch's last is the first of the next epoch; step 0 names its own window too.
         """
         if not self.window:
             return []
@@ -125,8 +125,8 @@ class Order:
         now = self._batches.window(epoch, number)
         if number and self._batches.window(epoch, number - 1) == now:
             return []
-        wanted = [now, now + 1] if step == 0 else [now + 1]
-        return [span for window in wanted if window < self.windows for span in self._spans(epoch, window)]
+        following = self._spans(epoch, now + 1) if now + 1 < self.windows else self._spans(epoch + 1, 0)
+        return [*self._spans(epoch, now), *following] if step == 0 else following
 
     def window_key(self, epoch: int, *parts: str | int) -> Key:
         """The key of what is drawn for the order of an epoch."""
@@ -152,20 +152,22 @@ class Order:
         if not window:
             return 0
         # One block may be shorter than the others, and the windows after it begin earlier.
-        _, _, short = self._permuted(epoch)
+        _, short = self._permuted(epoch)
         lacking = -(self.count or 0) % self._block if short < window * BLOCKS else 0
         return min(window * self.window - lacking, self.count or 0)
 
-    def _permuted(self, epoch: int) -> tuple[int, IntArray, int]:
-        """The epoch, its blocks in order, and the place of the last block of the data among them."""
-        if self._blocks[0] != epoch:
+    def _permuted(self, epoch: int) -> tuple[IntArray, int]:
+        """The blocks of an epoch in order, and the place of the last block of the data among them; two epochs are kept."""
+        if epoch not in self._blocks:
             blocks = permutation(math.ceil((self.count or 0) / self._block), self.window_key(epoch))
-            self._blocks = (epoch, blocks, int(np.argmax(blocks)))
-        return self._blocks
+            while len(self._blocks) > 1:
+                del self._blocks[next(iter(self._blocks))]
+            self._blocks[epoch] = (blocks, int(np.argmax(blocks)))
+        return self._blocks[epoch]
 
     def _spans(self, epoch: int, window: int) -> list[tuple[int, int]]:
         """(start, stop) of the blocks of a window, in the order of the data."""
-        _, blocks, _ = self._permuted(epoch)
+        blocks, _ = self._permuted(epoch)
         chosen = np.sort(blocks[window * BLOCKS : (window + 1) * BLOCKS])
         return [(b * self._block, min((b + 1) * self._block, self.count or 0)) for b in chosen.tolist()]
 

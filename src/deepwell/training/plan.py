@@ -18,7 +18,7 @@ from torch import nn
 
 from deepwell.core.config import Knob, options
 from deepwell.core.errors import ConfigError, nearest
-from deepwell.training.order import chosen_batch_size
+from deepwell.training.order import chosen_batch_size, window_of
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 AUTO = "auto"
@@ -37,6 +37,7 @@ class Plan:
     micro_batch: Annotated[int, Knob("examples at once; 0: the whole batch", "examples", 0, 1_000_000)] = 0
     fused: Annotated[bool, Knob("the optimiser updates all weights in one pass")] = True
     compile: Annotated[bool, Knob("training runs the network as torch.compile makes it")] = False
+    window: Annotated[int, Knob("examples that are shuffled together; 0: all", "examples", 0, 2**40)] = 0
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -68,11 +69,13 @@ def choose(
     *,
     examples: int | None = None,
     batch_size: int = 0,
+    bytes_per_example: float = 0.0,
 ) -> Plan:
     """The plan for a network by rules, with the user's choices over them.
 
     hints: Task.plan_hints; {"convolutional": bool} overrules what the modules show. user: Plan field -> value; a device of
     "auto" counts as not given. examples: training examples, None when endless. batch_size: Recipe.batch_size, 0 = by rule.
+    bytes_per_example: encoded, for the window; 0 where examples are not slices of columns.
     Raises ConfigError: an unknown field (with the nearest), a bad value, a device that this machine lacks.
     """
     wishes = _checked({n: v for n, v in (user or {}).items() if not (n == "device" and v in (AUTO, None))})
@@ -88,6 +91,8 @@ def choose(
     chosen["micro_batch"] = (0, "the whole batch fits")
     chosen["fused"] = _fused(device_type)
     chosen["compile"] = (False, "not measured: compiling costs more than a short training gains")
+    batch = wishes.get("batch_size", chosen["batch_size"][0])
+    chosen["window"] = (window_of(bytes_per_example, examples, batch), "as many as make 256 MB, or all")
     chosen |= {name: (value, "asked for") for name, value in wishes.items()}
     values = {name: value for name, (value, _) in chosen.items()}
     return Plan(**values, reasons={name: reason for name, (_, reason) in chosen.items()})

@@ -11,7 +11,6 @@ import math
 from deepwell.core.config import SCHEDULES
 from deepwell.core.errors import ConfigError, nearest
 
-
 ONE_CYCLE_START = 1 / 25
 """Where one-cycle begins, as a share of the peak."""
 PLATEAU_CHECKS = 3

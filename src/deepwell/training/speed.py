@@ -11,8 +11,8 @@ import time
 
 import torch
 
+from deepwell.training.pace import using_threads
 from deepwell.training.plan import PRECISIONS
-from deepwell.training.trial import using_threads
 
 SIDES = {"cpu": (256, 512, 1024, 2048), "cuda": (2048, 4096, 8192)}
 """Rows of the matrices by kind of device, the smallest first: a slow machine then never gets to the large ones."""

@@ -10,8 +10,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from deepwell.core.runner import Sink
 from deepwell.training.budget import Budget
 from deepwell.training.job import Job
 from deepwell.training.loop import Loop
+from deepwell.training.pace import using_threads
 from deepwell.training.plan import Plan
 
 TURN = 5
@@ -135,14 +135,3 @@ class Trial:
     def _wait(self) -> None:
         if self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
-
-
-@contextmanager
-def using_threads(count: int) -> Iterator[None]:
-    """Torch's threads inside, as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

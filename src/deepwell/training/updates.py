@@ -64,7 +64,7 @@ class Updater:
                 f"update {update.name!r} has no parameter to train: {update.parameters!r} matches none of the network's "
                 f"trainable parameters ({examples}{', ...' if len(trainable) > 5 else ''})"
             )
-        self.update, self._network, self._loss = update, network, update.loss or loss
+        self.update, self.network, self._loss = update, network, update.loss or loss
         self._parameters = list(named.values())
         self._all = len(named) == len(trainable)
         self._clip, self._l1 = recipe.clip, recipe.l1
@@ -84,7 +84,7 @@ class Updater:
     def micro_step(self, batch: Batch, draw: Key, sums: Sums | None) -> Sums:
         """Add the gradients of one micro-batch; gives the sums so far."""
         with torch.autocast(self._device.type, dtype=self._dtype) if self._mixed else nullcontext():
-            loss = self._loss(self._network, batch, draw)
+            loss = self._loss(self.network, batch, draw)
         objective = loss.total
         if self._penalised:
             objective = objective + self._l1 * loss.units * l1(self._penalised)

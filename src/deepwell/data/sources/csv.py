@@ -18,13 +18,17 @@ from numpy.typing import NDArray
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Origin, Rejected, Table
-from deepwell.data.sources import careful, columns, csv_blocks, csv_rows, files, frames, names, records
+from deepwell.data.sources import careful, columns, csv_blocks, csv_rows, files, frames, mapped, names, records
 from deepwell.data.sources.dialect import Dialect, encloses, sniff
 from deepwell.data.sources.options import ReadOptions
 from deepwell.data.sources.text import Text, decode
 
 READS = "CSV, TSV and other delimited text (.csv .tsv .txt .data, also .gz)"
 RANKS = {".csv": 0.9, ".tsv": 0.9, ".tab": 0.9, ".data": 0.9, ".txt": 0.7}
+AT_ONCE = 32 << 20
+"""Bytes of a file that are read at once; larger ones in blocks."""
+PACKED = 4
+"""How much larger packed text becomes, about."""
 GARBLED = re.compile("[\0\udc80-\udcff]")
 
 
@@ -57,6 +61,10 @@ def read(path: Path, options: ReadOptions) -> Table:
     and files in which more than half of the rows are unusable; ConfigError for a bad delimiter.
     """
     where = str(path)
+    most = AT_ONCE if options.memory is None else min(AT_ONCE, options.memory)
+    in_blocks = _in_blocks(path, options) if options.encoding is None and path.stat().st_size > most else None
+    if in_blocks is not None:
+        return in_blocks
     text = decode(files.read_bytes(path), options.encoding, where)
     if not text.data.strip():
         raise DataError("the file holds nothing but blanks", where=where, repair="give the file that holds the data")
@@ -69,12 +77,46 @@ def read(path: Path, options: ReadOptions) -> Table:
     if dialect.quote and not encloses(text.data, dialect.delimiter, dialect.quote):
         dialect = replace(dialect, quote=None)
     body = _fast(text, dialect, where) or _slow(text, dialect, where)
-    _check(body, dialect, where)
-    body, labels = _named(body, path, options)
+    _check(body.frame.height, body.rejected, dialect, where)
+    last = body.frame.to_series(body.frame.width - 1)
+    blank = not (last.fill_null("").str.strip_chars() != "").any()
+    labels = _named(body.header, body.frame.width, blank, path, options)
     missing = columns.words(options.missing)
-    found = frames.from_text(body.frame, labels, missing, decimal_comma=dialect.delimiter == ";")
+    cells = body.frame.select(body.frame.columns[: len(labels)])
+    found = frames.from_text(cells, labels, missing, decimal_comma=dialect.delimiter == ";")
     origin = Origin((where,), np.zeros(len(body.line), dtype=np.int32), body.line)
     return Table(found, origin, tuple(body.rejected))
+
+
+def size(path: Path) -> int:
+    """Bytes that the columns take in memory, about: a cell has as many letters as a number has bytes."""
+    packed = files.packed(path)
+    return path.stat().st_size * (PACKED if packed else 1)
+
+
+def _in_blocks(path: Path, options: ReadOptions) -> Table | None:
+    """The table by csv_blocks.py, mapped where it is larger than `options.memory`; None where it cannot be read so."""
+    where, missing = str(path), sorted(columns.words(options.missing))
+    file = csv_blocks.plain(path)
+    dialect = csv_blocks.quoting(file, _with_names(sniff(file.head, options), options)) if file else None
+    if file is None or dialect is None:
+        return None
+    key, arrays = "", None
+    if options.memory is not None and size(path) > options.memory:
+        key = mapped.file_key(path, ["csv", missing, dialect.delimiter, dialect.quote, dialect.header, dialect.skip])
+        arrays = mapped.cached(key)
+    if arrays is None:
+        seen = csv_blocks.survey(file, dialect, missing)
+        if seen is None:
+            return None
+        rejected = [Rejected(f"{where}, line {line}", why) for line, why in seen.rejected]
+        _check(seen.rows, rejected, dialect, where)
+        arrays = csv_blocks.columns(file, dialect, missing, seen, mapped.Place(key, f"columns of {path.name}"))
+    facts = mapped.facts(arrays)
+    found = mapped.table(arrays, key, path, "line")
+    labels = _named(facts["header"], len(found.columns), not facts["full"], path, options)
+    cells = dict(zip(labels, found.columns.values(), strict=False))  # without the last one, where it is blank
+    return replace(found, columns=cells)
 
 
 def _with_names(dialect: Dialect, options: ReadOptions) -> Dialect:
@@ -137,42 +179,40 @@ def _unusable(cells: Sequence[str], width: int) -> str:
     return "" if len(cells) == width else csv_rows.ragged(len(cells), width)
 
 
-def _check(body: Body, dialect: Dialect, where: str) -> None:
+def _check(used: int, rejected: Sequence[Rejected], dialect: Dialect, where: str) -> None:
     """Raise DataError where there are no rows, or more unusable than usable ones."""
-    used, unused = body.frame.height, len(body.rejected)
+    unused = len(rejected)
     if not used and not unused:
         raise DataError(
             "there is a header and no row below it" if dialect.header else "there is no row",
             where=where, repair="give the file that holds the data (--header no if the first row is data)",
         )  # fmt: skip
     if unused > used:
-        first = body.rejected[0]
+        first = rejected[0]
         raise DataError(
             f"{unused} of {used + unused} rows cannot be read; the first: {first.where.rsplit(', ', 1)[1]} {first.reason}",
             where=where, repair="mend the file, or say --delimiter and --encoding if they were found wrongly",
         )  # fmt: skip
 
 
-def _named(body: Body, path: Path, options: ReadOptions) -> tuple[Body, list[str]]:
-    """The rows and the names of their columns: from the header, a .names file, or column_1, column_2, ..."""
-    width = body.frame.width
-    header = body.header
+def _named(header: list[str] | None, width: int, blank: bool, path: Path, options: ReadOptions) -> list[str]:
+    """The names of the columns: from the header, a .names file, or column_1, column_2, ...
+
+    One less than `width` where the header names one less and the last column is blank: a delimiter at the line ends.
+    """
     if header is not None:
-        last = body.frame.columns[-1]
-        if width == len(header) + 1 and not (body.frame[last].fill_null("").str.strip_chars() != "").any():
-            body = replace(body, frame=body.frame.drop(last))
-        elif width != len(header):
+        if width != len(header) and not (width == len(header) + 1 and blank):
             raise DataError(
                 f"the header names {len(header)} columns, but most rows have {width} cells",
                 where=str(path), repair="make the header fit the rows, or say --header no if the first row is data",
             )  # fmt: skip
-        return body, columns.unique_names(header, str(path))
+        return columns.unique_names(header, str(path))
     told = names.given(options.names) if options.names is not None else names.beside(path)
     if told and width - len(told) in (0, 1):
-        return body, columns.unique_names([*told, options.target_name][:width], str(path))
+        return columns.unique_names([*told, options.target_name][:width], str(path))
     if options.names is not None:
         raise DataError(
             f"{options.names} names {len(told)} columns, but the rows have {width} cells",
             where=str(path), repair="give the names file that belongs to this table",
         )  # fmt: skip
-    return body, [f"column_{i + 1}" for i in range(width)]
+    return [f"column_{i + 1}" for i in range(width)]

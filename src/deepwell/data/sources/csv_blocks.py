@@ -7,6 +7,7 @@ another encoding than UTF-8, blanks as delimiters, quotes that are not well-form
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import re
 from collections.abc import Iterator, Sequence
@@ -14,18 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from deepwell.core.errors import DataError
 from deepwell.core.table import Rejected
 from deepwell.data.sources import csv_rows, files, frames, mapped, records
 from deepwell.data.sources.dialect import SINGLE, Dialect
-from deepwell.data.sources.text import Text, is_utf8
+from deepwell.data.sources.text import Text, check_text, is_utf8, wide
 
 BLOCK = 4 << 20
 """Bytes that become cells at a time."""
 HEAD = 1 << 20
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,18 @@ class Survey:
 
 
 def plain(path: Path) -> Plain | None:
-    """The mapped file, if by its first bytes it is plain UTF-8 text."""
+    """The mapped file, if by its first bytes it may be plain UTF-8 text. Raises DataError for what is no text at all."""
+    if files.packed(path):
+        return None
     with path.open("rb") as file:
-        if file.read(2) == files.GZIP_MAGIC:
-            return None
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    start = len(BYTE_ORDER_MARK) if data[:3] == BYTE_ORDER_MARK else 0
+    start = len(codecs.BOM_UTF8) if data[:3] == codecs.BOM_UTF8 else 0
     head = data[start : start + HEAD]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or wide(head):
+        return None
+    check_text(head, str(path))
     old_ends = b"\r" in head and b"\n" not in head
-    return None if old_ends or not head.strip() or re.search(rb"[\0-\x08\x0e-\x19\x1b-\x1f]", head) else Plain(data, start)
+    return None if old_ends or not head.strip() else Plain(data, start)
 
 
 def quoting(file: Plain, dialect: Dialect) -> Dialect | None:
@@ -86,11 +89,13 @@ def survey(file: Plain, dialect: Dialect, missing: Sequence[str]) -> Survey | No
     found: Survey | None = None
     width, counts = 0, np.zeros(0, np.int64)
     for rows, widths, line in _pieces(file, dialect):
-        if found is None:
-            width = int(widths.argmax())
-            found = Survey([frames.Written(dialect.delimiter == ";") for _ in range(width)], header=rows and rows.header)
-        if rows is None or rows.frame.width != len(found.columns):
+        if rows is None:
             return None
+        if rows is None:
+            return None
+        if found is None:
+            width = rows.frame.width
+            found = Survey([frames.Written(dialect.delimiter == ";") for _ in range(width)], header=rows.header)
         longer, shorter = (counts, widths) if len(counts) > len(widths) else (widths, counts)
         counts = longer + np.pad(shorter, (0, len(longer) - len(shorter)))
         for column, written in zip(rows.frame.iter_columns(), found.columns, strict=True):
@@ -102,17 +107,29 @@ def survey(file: Plain, dialect: Dialect, missing: Sequence[str]) -> Survey | No
     return found if found is not None and int(counts.argmax()) == width else None
 
 
-def fill(file: Plain, dialect: Dialect, missing: Sequence[str], seen: Survey, into: mapped.ColumnWriter) -> None:
-    """The second reading: all cells in the forms that were found, under the names "0", "1", ..."""
+def columns(file: Plain, dialect: Dialect, missing: Sequence[str], seen: Survey, place: mapped.Place) -> mapped.Arrays:
+    """The arrays of a ColumnWriter: all cells in the forms that were found, in columns called "0", "1", ...
+
+    Raises DataError for a file that has changed since the survey, RunError where the cache cannot be written.
+    """
+    with place.opened() as room:
+        _fill(file, dialect, missing, seen, room)
+    return room.arrays
+
+
+def _fill(file: Plain, dialect: Dialect, missing: Sequence[str], seen: Survey, room: mapped.Room) -> None:
+    forms = {str(number): written.form for number, written in enumerate(seen.columns)}
+    into = mapped.ColumnWriter(room, forms, seen.rows)
     start = 0
     for rows, _, line in _pieces(file, dialect):
-        if rows is None:
-            raise RuntimeError("the file was changed while it was read")
+        if rows is None or rows.frame.width != len(forms) or start + rows.frame.height > seen.rows:
+            raise DataError("the file was changed while it was read", repair="read it again when it is complete")
         for number, column in enumerate(rows.frame.iter_columns()):
             into.put(str(number), start, seen.columns[number].column(frames.stripped(column, missing)))
         into.lines(start, rows.line + line)
         start += rows.frame.height
-    into.finish([Rejected(f", line {at}", why) for at, why in seen.rejected])
+    rejected = [Rejected(f", line {at}", why) for at, why in seen.rejected]
+    into.finish(rejected, {"header": seen.header, "full": seen.full})
 
 
 def _pieces(file: Plain, dialect: Dialect) -> Iterator[tuple[csv_rows.Rows | None, NDArray[np.int64], int]]:
@@ -154,9 +171,3 @@ def _last_end(data: bytes, quote: str | None) -> int:
     ends, marks = np.flatnonzero(bytes_ == 10), np.flatnonzero(bytes_ == ord(quote))
     outside = ends[np.searchsorted(marks, ends) % 2 == 0]
     return int(outside[-1]) + 1 if len(outside) else 0
-
-
-def empty_rows(seen: Survey) -> pl.DataFrame:
-    """A frame with as many columns as the file has and one row, whose last cell is blank if all in the file are."""
-    cells = [""] * (len(seen.columns) - 1) + ["x" if seen.full else ""]
-    return pl.DataFrame([cells], schema={f"column_{i + 1}": pl.String for i in range(len(cells))}, orient="row")

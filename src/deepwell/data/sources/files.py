@@ -70,6 +70,15 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise unreadable(path, error) from None
 
 
+def packed(path: Path) -> bool:
+    """Whether a file begins as gzip does; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == GZIP_MAGIC
+    except OSError:
+        return False
+
+
 def head(path: Path, size: int) -> bytes:
     """At most the first `size` bytes (unpacked)."""
     with opened(path) as file:

@@ -8,13 +8,15 @@ columns, the line of each row and what was rejected, so that a second run with t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from deepwell.core.table import Column, Origin, Rejected, Table
 from deepwell.data.sources.columns import objects
@@ -36,28 +38,72 @@ def file_key(path: Path, facts: Sequence[Any]) -> str:
     return _digest([VERSION, sha256(path), *facts])
 
 
+def cached(key: str) -> Arrays | None:
+    """The read-only mapped arrays of an entry of the user's cache; None where there is none."""
+    return ArrayCache(default_root()).open(key)
+
+
 def opened(key: str, what: str, make: Callable[[Writer], None]) -> Arrays:
     """The read-only mapped arrays of an entry of the user's cache, which `make` writes where it is not there yet.
 
     what: the entry in words. Raises RunError where the cache cannot be written.
     """
-    cache = ArrayCache(default_root())
-    found = cache.open(key)
+    found = cached(key)
     if found is not None:
         return found
-    with cache.write(key, what) as writer:
+    with ArrayCache(default_root()).write(key, what) as writer:
         make(writer)
     return writer.arrays
 
 
+class Room(Protocol):
+    """Where arrays come from: a Writer of the cache, or memory."""
+
+    arrays: Arrays
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """A new array to be filled."""
+        ...
+
+
+class InMemory:
+    """A Room of ordinary arrays."""
+
+    def __init__(self) -> None:
+        self.arrays: Arrays = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """See Room."""
+        made = np.empty(shape, dtype)
+        self.arrays = {**self.arrays, name: made}
+        return made
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the columns of a file go: an entry of the user's cache, called `what` in words; without a key into memory."""
+
+    key: str
+    what: str
+
+    @contextmanager
+    def opened(self) -> Iterator[Room]:
+        """A Room whose arrays are complete when the block ends. Raises RunError where the cache cannot be written."""
+        if not self.key:
+            yield InMemory()
+            return
+        with ArrayCache(default_root()).write(self.key, self.what) as writer:
+            yield writer
+
+
 class ColumnWriter:
-    """The columns of one file on their way into an entry.
+    """The columns of one file on their way into an entry of the cache, or into memory.
 
     Args:
         forms: column -> float, int, bool, text, or memory: this one is not kept. rows: how many there will be.
     """
 
-    def __init__(self, writer: Writer, forms: Mapping[str, str], rows: int) -> None:
+    def __init__(self, writer: Room, forms: Mapping[str, str], rows: int) -> None:
         self._writer, self._forms = writer, forms
         self._places = {name: number for number, name in enumerate(forms) if forms[name] != "memory"}
         self._arrays = {n: writer.array(f"column.{i}", (rows,), TYPES[forms[n]]) for n, i in self._places.items()}
@@ -76,24 +122,33 @@ class ColumnWriter:
         """Where some rows stand in their file."""
         self._line[start : start + len(lines)] = lines
 
-    def finish(self, rejected: Sequence[Rejected] = ()) -> None:
-        """Write what is known only at the end: the different texts, and the rows that were rejected (without the file)."""
+    def finish(self, rejected: Sequence[Rejected] = (), more: Mapping[str, Any] | None = None) -> None:
+        """Write what is known only at the end: the different texts, the rejected rows, whose place lacks the file, and more.
+
+        more: JSON values that `facts` gives back.
+        """
         for name, known in self._texts.items():
             parts = [text.encode() for text in known]
             self._keep(f"texts.{self._places[name]}", np.frombuffer(b"".join(parts), np.uint8))
             self._keep(f"ends.{self._places[name]}", np.cumsum([len(part) for part in parts], dtype=np.int64))
-        facts = {"forms": dict(self._forms), "rejected": [[one.where, one.reason] for one in rejected]}
-        self._keep("facts", np.frombuffer(strict_json.write(facts), np.uint8))
+        told = {"forms": dict(self._forms), "rejected": [[one.where, one.reason] for one in rejected], **(more or {})}
+        self._keep("facts", np.frombuffer(strict_json.write(told), np.uint8))
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         self._writer.array(name, values.shape, values.dtype)[:] = values
 
 
+def facts(arrays: Arrays) -> dict[str, Any]:
+    """What a ColumnWriter wrote beside the columns: forms, rejected, and what was given as `more`."""
+    found: dict[str, Any] = strict_json.read(arrays["facts"].tobytes(), "the cache", limit=FACTS)
+    return found
+
+
 def table(arrays: Arrays, key: str, path: Path, unit: str, memory: Callable[[str], Column] | None = None) -> Table:
     """The Table that a ColumnWriter wrote. unit: see Origin. memory: reads a column that is not kept in the entry."""
-    facts = strict_json.read(arrays["facts"].tobytes(), "the cache", limit=FACTS)
+    told = facts(arrays)
     columns: dict[str, Column] = {}
-    for number, (name, form) in enumerate(facts["forms"].items()):
+    for number, (name, form) in enumerate(told["forms"].items()):
         if form == "memory" and memory is not None:
             columns[name] = memory(name)
         elif form == "text":
@@ -102,7 +157,7 @@ def table(arrays: Arrays, key: str, path: Path, unit: str, memory: Callable[[str
             columns[name] = arrays[f"column.{number}"]
     line = arrays["line"]
     origin = Origin((str(path),), np.broadcast_to(np.int32(0), line.shape), line, unit)
-    rejected = tuple(Rejected(where, reason) for where, reason in facts["rejected"])
+    rejected = tuple(Rejected(f"{path}{where}", reason) for where, reason in told["rejected"])
     return Table(columns, origin, rejected, key)
 
 

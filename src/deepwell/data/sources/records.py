@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
-BLOCK = 1 << 23
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ def keep(data: bytes, records: Records, good: NDArray[np.bool_]) -> bytes:
     if good.all():
         return data
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(np.int8)))
+    if len(edges) == 2:  # one stretch, such as all but the header
+        return data[records.start[edges[0]] : records.end[edges[1] - 1]] + b"\n"
     pieces = []
     for first, after in zip(edges[0::2].tolist(), edges[1::2].tolist(), strict=True):
         piece = data[records.start[first] : records.end[after - 1]]

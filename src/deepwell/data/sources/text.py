@@ -33,10 +33,10 @@ def decode(raw: bytes, encoding: str | None, where: str) -> Text:
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return Text(_line_ends(_as_told(raw, "utf-16", where)), True)
     data = raw.removeprefix(codecs.BOM_UTF8)
-    wide = _wide(data)
-    if wide:
-        return Text(_line_ends(_as_told(data, wide, where)), True)
-    _check_text(data, where)
+    told = wide(data)
+    if told:
+        return Text(_line_ends(_as_told(data, told, where)), True)
+    check_text(data, where)
     data = _line_ends(data)
     if is_utf8(data):
         return Text(data, True)
@@ -66,7 +66,7 @@ def _as_told(raw: bytes, encoding: str, where: str) -> bytes:
     return text.removeprefix("\ufeff").encode("utf-8", "replace")
 
 
-def _wide(data: bytes) -> str:
+def wide(data: bytes) -> str:
     """utf-16-le or utf-16-be for text without a mark in which every other byte is mostly zero; else empty."""
     sample = data[:SAMPLE]
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
@@ -76,7 +76,7 @@ def _wide(data: bytes) -> str:
     return "utf-16-be" if even > 0.4 * half and odd < 0.1 * half else ""
 
 
-def _check_text(data: bytes, where: str) -> None:
+def check_text(data: bytes, where: str) -> None:
     """Raise DataError where more than a twentieth of the first bytes are control characters (NUL bytes included)."""
     sample = data[:SAMPLE]
     control = sum(sample.count(bytes([b])) for b in range(32) if b not in b"\t\n\r\f\x1a")
