@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from deepwell import tasks
     from deepwell.core.errors import DeepwellError
     from deepwell.estimator import Estimator
+    from deepwell.verbs.cache import cache
     from deepwell.verbs.check import check
     from deepwell.verbs.demo import demo
     from deepwell.verbs.doctor import doctor
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from deepwell.verbs.verify import verify
 
 __all__ = [
-    "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume", "show",
-    "tasks", "train", "verify",
+    "DeepwellError", "Estimator", "cache", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume",
+    "show", "tasks", "train", "verify",
 ]  # fmt: skip
 
 

@@ -9,11 +9,13 @@ from deepwell.cli import parser
 from deepwell.core import errors
 
 OPTIONS = {
-    "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected --memory --metric --missing "
-    "--names --out --plan --positive --quiet --replay --role --save-every --schema --seed --set --size --steps --target --task --test --time "
+    "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected "
+    "--memory --metric --missing --names --out --plan --positive --quiet --replay --role --save-every "
+    "--schema --seed --set --size --steps --target --task --test --time "
     "--traceback",
     "predict": "--device --out --task --traceback",
     "evaluate": "--json --map --task --traceback",
+    "cache": "--clear --traceback",
     "check": "--delimiter --encoding --header --kind --map --missing --names --role --save --schema --target --task --traceback",
     "show": "--traceback",
     "verify": "--traceback",
@@ -27,8 +29,8 @@ OPTIONS = {
 
 def test_public_names() -> None:
     assert deepwell.__all__ == [
-        "DeepwellError", "Estimator", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume", "show",
-        "tasks", "train", "verify",
+        "DeepwellError", "Estimator", "cache", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume",
+        "show", "tasks", "train", "verify",
     ]  # fmt: skip
 
 

@@ -71,8 +71,8 @@ class Table:
         columns: name -> array; see the top of this file for the forms a column can take.
         origin: where each row came from; None for rows that were made in memory.
         rejected: rows that the reader met and could not use; they are not among the columns.
-        entry: key of the cache entry in whose mapped file number columns lie; empty: all columns are in memory. Columns of
-            one name and entry are equal.
+        entry: key of the cache entry in whose mapped file number columns lie; empty: all columns are in memory. What is
+            mapped under one name and entry is always the same.
     """
 
     columns: Mapping[str, Column]

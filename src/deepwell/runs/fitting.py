@@ -25,6 +25,7 @@ from deepwell.runs.planning import ceiling, planned
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runtime.predictor import Predictor
 from deepwell.training import budget, loop, plan
+from deepwell.training.allocation import kept
 from deepwell.training.checkpoints import Checkpoint, Checkpoints
 from deepwell.training.decisions import Decisions
 from deepwell.training.feed import Feed
@@ -91,52 +92,29 @@ def fit(
     Returns the Predictor of the very contents that will be sealed (but for evidence and card).
     Raises RunError when training fails.
     """
-    task, key = prepared.task, Key(options.seed)
+    task = prepared.task
     course = course or Course()
     if seconds is not None:
         left = seconds
         seconds = course.decisions.settle(0, "training time", lambda: (left, "what the limit leaves, in seconds"))
     examples = prepared.examples["train"]
     sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, seconds)
-    torch.manual_seed(key.fold("network").seed)
+    torch.manual_seed(Key(options.seed).fold("network").seed)
     network = task.network(sizes)
     _check_handing_over(_contents(prepared, network.state_dict(), sizes), type(task))
     transforms = task.augment(examples, prepared.pipeline)
     if not course.resumed:
         _introduce(task, network, transforms, record)
-    metrics = {m.name: m.direction for m in task.metrics(prepared.pipeline)}
-    job = loop.Job(
-        network=network,
-        examples=examples,
-        loss=task.loss,
-        updates=task.updates(),
-        transforms=transforms,
-        recipe=task.config,
-        budget=budget.Budget(seconds, options.steps, options.epochs, clock=course.clock),
-        plan=plan.choose(
-            network,
-            task.plan_hints(),
-            {"device": options.device, **options.plan},
-            examples=examples.count,
-            batch_size=task.config.batch_size,
-            bytes_per_example=bytes_per_example(examples),
-        ),
-        key=key.fold("train"),
-        judge=_judge(prepared),
-        watch=task.watch,
-        direction=metrics.get(task.watch or "", "lower"),
-        sink=record,
-        decisions=course.decisions,
-        checkpoints=course.checkpoints,
-        stop=stop,
-    )
-    began = time.perf_counter()
-    job = planned(job, fixed={*options.plan, *(["device"] if options.device != plan.AUTO else [])})
-    reach = ceiling(job)
-    if seconds is not None:  # what measuring took is taken off the limit
-        job = replace(job, budget=replace(job.budget, seconds=max(1.0, seconds - (time.perf_counter() - began))))
-    torch.set_num_threads(job.plan.threads)
-    trained = loop.fit(replace(job, budget=replace(job.budget, spent=course.spent())), course.start)
+    job = replace(_job(prepared, network, options, seconds, course), transforms=transforms, sink=record, stop=stop)
+    with kept():
+        began = time.perf_counter()
+        job = planned(job, fixed={*options.plan, *(["device"] if options.device != plan.AUTO else [])})
+        reach = ceiling(job)
+        if seconds is not None:  # what measuring took is taken off the limit
+            seconds = max(1.0, seconds - (time.perf_counter() - began))
+        job = replace(job, budget=replace(job.budget, seconds=seconds, spent=course.spent()))
+        torch.set_num_threads(job.plan.threads)
+        trained = loop.fit(job, course.start)
     if job.decisions.left:
         raise RunError(f"{job.decisions.left} recorded decisions were never asked for: the run does not repeat itself")
     if reach is not None:
@@ -145,6 +123,37 @@ def fit(
     uncalibrated = Predictor(contents, type(task), job.plan.device)
     contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))
     return Predictor(contents, type(task), job.plan.device)
+
+
+def _job(
+    prepared: Prepared, network: torch.nn.Module, options: TrainOptions, seconds: float | None, course: Course
+) -> loop.Job:
+    """The job of training, with a plan by rule."""
+    task, examples = prepared.task, prepared.examples["train"]
+    metrics = {m.name: m.direction for m in task.metrics(prepared.pipeline)}
+    by_rule = plan.choose(
+        network,
+        task.plan_hints(),
+        {"device": options.device, **options.plan},
+        examples=examples.count,
+        batch_size=task.config.batch_size,
+        bytes_per_example=bytes_per_example(examples),
+    )
+    return loop.Job(
+        network=network,
+        examples=examples,
+        loss=task.loss,
+        updates=task.updates(),
+        recipe=task.config,
+        budget=budget.Budget(seconds, options.steps, options.epochs, clock=course.clock),
+        plan=by_rule,
+        key=Key(options.seed).fold("train"),
+        judge=_judge(prepared),
+        watch=task.watch,
+        direction=metrics.get(task.watch or "", "lower"),
+        decisions=course.decisions,
+        checkpoints=course.checkpoints,
+    )
 
 
 def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], record: Recorder) -> None:

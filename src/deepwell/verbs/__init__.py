@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepwell.verbs.cache import cache
 from deepwell.verbs.check import check
 from deepwell.verbs.demo import demo
 from deepwell.verbs.doctor import doctor
@@ -16,6 +17,7 @@ from deepwell.verbs.train import train
 from deepwell.verbs.verify import verify
 
 __all__ = [
+    "cache",
     "check",
     "demo",
     "doctor",

@@ -168,3 +168,11 @@ def test_another_content_is_another_entry(tmp_path):
     assert len(ArrayCache(tmp_path / "cache").entries()) == 3
     assert read(path, ReadOptions(memory=1 << 20))["a"].sum() == 150
     assert isinstance(read(path)["a"], np.ndarray)
+
+
+def test_how_large_a_file_becomes(tmp_path):
+    plain, packed = tmp_path / "x.csv", tmp_path / "x.csv.gz"
+    plain.write_bytes(b"a,b\n" * 100)
+    packed.write_bytes(gzip.compress(b"a,b\n" * 100))
+    assert csv.size(plain) == 400
+    assert csv.size(packed) == 4 * packed.stat().st_size

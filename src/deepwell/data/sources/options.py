@@ -19,8 +19,8 @@ class ReadOptions:
         encoding: of text tables, e.g. "latin-1"; None: found out.
         missing: words that mean "missing" besides `columns.MISSING`.
         target_name: name of the last column where a .names file names all the others.
-        memory: bytes that the columns of a table may take; those of larger Parquet files are written to the user's cache
-            and mapped. None: no bound.
+        memory: bytes that the columns of a table may take; those of larger Parquet and text files are written to the user's
+            cache and mapped. None: no bound.
     """
 
     test: Any = None
