@@ -17,7 +17,7 @@ from deepwell.core.keys import Key
 from deepwell.reports import render
 from deepwell.runs import expected, fitting
 from deepwell.runs.evaluation import fit_baselines
-from deepwell.runs.expected import Closing, announce, checkpoint_bytes, keep_time, refuse_full_disk
+from deepwell.runs.expected import Closing, announce, checkpoint_bytes, expect, refuse_full_disk
 from deepwell.runs.fitting import Memory
 from deepwell.runs.options import TrainOptions, parse
 from deepwell.runs.prepare import Prepared, prepare
@@ -26,7 +26,7 @@ from deepwell.tracking.record import Record
 from deepwell.training.budget import Budget
 from deepwell.training.checkpoints import KEEP, Checkpoints
 from deepwell.training.decisions import Decision, Decisions
-from deepwell.training.job import Job
+from deepwell.training.job import Job, Retime
 from deepwell.training.loop import fit
 from deepwell.training.sample import convolutional
 
@@ -51,7 +51,7 @@ def job_of(budget: Budget, ema: float = 0.05, judged: bool = True, checkpoints: 
 
 def told(job: Job, spent: float = 0.0) -> dict[str, Any]:
     memory = Memory()
-    announce(job, memory, spent, every=30.0)
+    announce(replace(job, sink=memory), spent, every=30.0)
     (event,) = memory.events
     assert event["event"] == "expected"
     return dict(event["wall"])
@@ -96,6 +96,8 @@ def test_a_limit_that_will_end_the_run_is_said_as_such(monkeypatch: pytest.Monke
 def test_nothing_is_tried_where_trying_would_change_something() -> None:
     job = job_of(Budget(steps=20))
     assert expected._step_seconds(replace(job, plan=replace(job.plan, compile=True))) is None
+    measured = Retime(lambda job, seconds: pytest.fail("measured again"), 2, promised=4.0)
+    assert expected._step_seconds(replace(job, retime=measured)) == 0.25  # the plan was measured
     before = {n: p.clone() for n, p in job.network.named_parameters()}
     expected._step_seconds(job)
     assert all(torch.equal(p, before[n]) for n, p in job.network.named_parameters())
@@ -135,30 +137,37 @@ def test_a_disk_without_room_is_refused_in_words(tmp_path: Path, monkeypatch: py
 
 
 # what follows training -------------------------------------------------------------------------------------------------
+def expecting(job: Job, rehearse: Any, resumed: bool = False) -> tuple[Budget, list[Any]]:
+    memory = Memory()
+    found = expect(replace(job, sink=memory), rehearse, resumed, spent=10.0)
+    return found.budget, [event["event"] for event in memory.events]
+
+
 def test_the_kept_time_is_a_decision_and_is_taken_again() -> None:
     written: list[Any] = []
-    job = job_of(Budget(seconds=50.0))
     value = {"seconds": 6.0, "baselines": 4.0}
-    first = keep_time(job, lambda left: (value, "rehearsed"), Decisions(lambda *d: written.append(d)), resumed=False)
-    assert written == [(0, "closing", value, "rehearsed")]
-    assert first.budget.reserve == 6.0
-    assert 49.0 < (first.budget.seconds or 0) <= 50.0
+    job = replace(job_of(Budget(seconds=50.0)), decisions=Decisions(lambda *d: written.append(d)))
+    first, events = expecting(job, lambda left: (value, f"rehearsed with {left:g}"))
+    assert written == [(0, "closing", value, "rehearsed with 50")]
+    assert (first.reserve, events) == (6.0, ["expected"])
+    assert 45.0 < (first.seconds or 0) < 50.0  # telling takes time, which is taken off
     again = Decisions(recorded=[Decision(0, "closing", value)])
-    resumed = keep_time(job, lambda left: pytest.fail("rehearsed again"), again, resumed=True)
-    assert resumed.budget.reserve == 10.0  # it fits the baselines once more
+    resumed, events = expecting(
+        replace(job, decisions=again), lambda left: pytest.fail("rehearsed again"), resumed=True
+    )
+    assert (resumed.reserve, events) == (10.0, [])  # it fits the baselines once more, and said before what to expect
     assert again.left == 0
 
 
 def test_training_always_has_half_of_the_time() -> None:
-    job = keep_time(
-        job_of(Budget(seconds=10.0)), lambda left: ({"seconds": 99.0, "baselines": 0.0}, ""), Decisions(), False
-    )
-    assert job.budget.reserve == pytest.approx(5.0, abs=0.1)
+    found, _ = expecting(job_of(Budget(seconds=10.0)), lambda left: ({"seconds": 99.0, "baselines": 0.0}, ""))
+    assert found.reserve == (found.seconds or 0) / 2
 
 
 def test_without_a_limit_nothing_is_rehearsed() -> None:
     job = job_of(Budget(steps=5))
-    assert keep_time(job, lambda left: pytest.fail("rehearsed"), Decisions(), False) is job
+    assert expecting(job, lambda left: pytest.fail("rehearsed")) == (job.budget, ["expected"])
+    assert expecting(job_of(Budget(seconds=9.0)), None)[0].reserve == 0.0  # nothing follows
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +227,7 @@ def test_with_little_time_a_share_is_kept(prepared: Prepared, predictor: Predict
     without_rows = replace(prepared, examples={**prepared.examples, "train": Unopened()})  # many examples of few rows
     value, _ = replace(closing, prepared=without_rows).rehearse(predictor, 100.0)
     assert value["seconds"] == 9.0
+    assert [expected.for_training(seconds) for seconds in (100.0, 10.0, None)] == [91.0, 7.0, None]
 
 
 def test_the_page_of_the_rehearsal_has_curves(prepared: Prepared, tmp_path: Path) -> None:

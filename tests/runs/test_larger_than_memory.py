@@ -23,7 +23,7 @@ from deepwell.runs.prepare import prepare
 from deepwell.store.arrays import ArrayCache
 
 NUMBERS = 24
-ALLOWED = 20 << 20
+ALLOWED = 16 << 20
 PROCESS = """
 import json, sys, threading, time
 from pathlib import Path

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ from deepwell.tracking.text import size
 from deepwell.training import memory
 from deepwell.training.averaging import tensors
 from deepwell.training.checkpoints import KEEP
-from deepwell.training.decisions import Decisions, Proposal
+from deepwell.training.decisions import Proposal
 from deepwell.training.job import Job
 from deepwell.training.order import Order
 from deepwell.training.trial import Trial
@@ -53,16 +53,10 @@ CALIBRATED = 0.25
 """Calibration measures a row once where evaluation does four times."""
 SEALED = 100e6
 """Bytes of weights that are written, read back and hashed in a second, on a slow disk."""
+SLOW_STEP = 1.0
+"""Seconds of a step after which no second one is tried."""
 CHECKS_SHARE = 0.1
 """Of the time of training, see training.checks."""
-
-
-class Recorder(Protocol):
-    """Where events go: tracking.record.Record, or memory."""
-
-    def emit(self, event: Mapping[str, Any]) -> None:
-        """One event."""
-        ...
 
 
 # what follows training -------------------------------------------------------------------------------------------------
@@ -145,29 +139,43 @@ def guessed(left: float) -> float:
     return min(GUESSED_MOST, GUESSED_SHARE * left)
 
 
+def for_training(seconds: float | None) -> float | None:
+    """What is left for training of so many seconds, before anything is known of what follows; None without a limit."""
+    return None if seconds is None else seconds - guessed(seconds)
+
+
 def _load_drawing() -> None:
     """Import what only the report needs, so that it does not count as drawing."""
     import jinja2  # noqa: F401
     import matplotlib.figure  # noqa: F401
 
 
-def keep_time(job: Job, rehearse: Callable[[float], Proposal], decisions: Decisions, resumed: bool) -> Job:
-    """The job with time kept for what follows training; job.budget.seconds: what the limit leaves for both.
+def expect(
+    job: Job, rehearse: Callable[[float], Proposal] | None, resumed: bool, spent: float, every: float | None = None
+) -> Job:
+    """The job with time kept for what follows training, after telling what the whole run is expected to take.
 
-    rehearse: seconds left -> a proposal as Closing.rehearse gives it. The time that this takes is taken off the limit.
+    job.budget.seconds: what the limit leaves for training and what follows; the time that this takes here is taken off it.
+    rehearse: seconds left -> a proposal as Closing.rehearse gives it; None: nothing follows. spent, every: see announce.
+    resumed: the baselines will be fitted once more, and what is expected was told before. Raises RunError, see
+    refuse_full_disk.
     """
-    if job.budget.seconds is None:
+    began, seconds = time.perf_counter(), job.budget.seconds
+    reserve = 0.0
+    if rehearse is not None and seconds is not None:
+        kept = job.decisions.settle(0, "closing", lambda: rehearse(seconds))
+        reserve = float(kept["seconds"]) + (float(kept["baselines"]) if resumed else 0.0)
+    if not resumed:
+        announce(replace(job, budget=replace(job.budget, reserve=reserve)), spent, every)
+    if seconds is None:
         return job
-    left, began = job.budget.seconds, time.perf_counter()
-    kept = decisions.settle(0, "closing", lambda: rehearse(left))
-    reserve = float(kept["seconds"]) + (float(kept["baselines"]) if resumed else 0.0)
-    limit = max(1.0, left - (time.perf_counter() - began))
-    return replace(job, budget=replace(job.budget, seconds=limit, reserve=min(reserve, MOST_SHARE * limit)))
+    left = max(1.0, seconds - (time.perf_counter() - began))
+    return replace(job, budget=replace(job.budget, seconds=left, reserve=min(reserve, MOST_SHARE * left)))
 
 
 # what is said first ----------------------------------------------------------------------------------------------------
-def announce(job: Job, writing: Recorder, spent: float, every: float | None = None) -> None:
-    """Tell what the run is expected to take: the event `expected`; see `refuse_full_disk` for the disk.
+def announce(job: Job, spent: float, every: float | None = None) -> None:
+    """Tell job.sink what the run is expected to take, the event `expected`; see `refuse_full_disk` for the disk.
 
     spent: seconds of the run so far. every: seconds between two checkpoints; None: none are saved.
     """
@@ -176,7 +184,8 @@ def announce(job: Job, writing: Recorder, spent: float, every: float | None = No
     if job.checkpoints is not None:
         wall |= {"checkpoint": checkpoint_bytes(job), "every": every}
         refuse_full_disk(job.checkpoints.directory, checkpoint_bytes(job))
-    writing.emit({"event": "expected", "wall": {k: v for k, v in wall.items() if v is not None}})
+    if job.sink is not None:
+        job.sink.emit({"event": "expected", "wall": {k: v for k, v in wall.items() if v is not None}})
 
 
 def _time(job: Job, spent: float) -> dict[str, Any]:
@@ -195,11 +204,17 @@ def _time(job: Job, spent: float) -> dict[str, Any]:
 
 
 def _step_seconds(job: Job) -> float | None:
-    """Seconds of one step, from two on a copy; None for self-made data, which steps change, and before compiling."""
+    """Seconds of one step: as the plan was measured, else from one or two on a copy.
+
+    None for self-made data, which steps would change, and where a copy would have to be compiled.
+    """
+    if job.retime is not None and job.retime.promised:
+        return 1.0 / job.retime.promised
     if job.examples.count is None or job.plan.compile:
         return None
     trial = Trial(job, job.plan)
-    return min(trial.step(), trial.step())
+    first = trial.step()
+    return first if first > SLOW_STEP else min(first, trial.step())
 
 
 def _memory(job: Job, need: memory.Need) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class Average:
         self._network, self._memory = network, memory
         self._progress = 0.0
         self.module = copy.deepcopy(network).requires_grad_(False)
+        self._places = [*zip(_places(network), _places(self.module), strict=True)]
 
     def update(self, progress: float) -> None:
         """Move towards the network's weights of now. progress: share of the run in [0, 1], never falling."""
@@ -38,14 +40,16 @@ class Average:
         memory = min(self._memory, EARLY * progress)
         if passed <= 0.0 or memory <= 0.0:
             return
-        live, averaged = tensors(self._network), tensors(self.module)  # asked anew: a module may replace its buffers
-        smooth = [name for name, tensor in live.items() if tensor.is_floating_point()]
+        # Places, not tensors: a module may replace its buffers.
+        pairs = [(mine[name], live[name]) for (live, name), (mine, _) in self._places]
+        smooth = [(mine, live) for mine, live in pairs if live.is_floating_point()]
         with torch.no_grad():
             torch._foreach_lerp_(
-                [averaged[n] for n in smooth], [live[n] for n in smooth], -math.expm1(-passed / memory)
+                [mine for mine, _ in smooth], [live for _, live in smooth], -math.expm1(-passed / memory)
             )
-            for name in live.keys() - smooth:
-                averaged[name].copy_(live[name])
+            for mine, live in pairs:
+                if not live.is_floating_point():
+                    mine.copy_(live)
 
     def state(self) -> tuple[dict[str, Tensor], float]:
         """The averaged tensors by name, copies, and the progress of the last update."""
@@ -55,6 +59,18 @@ class Average:
         """Take over what `state` gave."""
         assign(self.module, state)
         self._progress = progress
+
+
+def _places(module: nn.Module) -> list[tuple[dict[str, Any], str]]:
+    """Where each parameter and buffer is kept: (the dictionary of its module, its name there), each tensor once."""
+    found, seen = [], set()
+    for owner in module.modules():
+        for kept in (owner._parameters, owner._buffers):
+            for name, tensor in kept.items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    found.append((kept, name))
+    return found
 
 
 def tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from deepwell.core.batch import Batch, IntArray
 from deepwell.core.errors import RunError
+from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
 from deepwell.nn.runner import TorchRunner
 from deepwell.training import guards
@@ -93,6 +94,7 @@ class Loop:
         self._reporter = Reporter(job.sink, self._order)
         self._steps, self._cooling, self._skipped = 0, False, 0
         self._micro = job.plan.micro_batch
+        self._growing = type(job.examples).advance is not Examples.advance
 
     @property
     def finished(self) -> bool:
@@ -123,7 +125,8 @@ class Loop:
     def step(self) -> None:
         """One round of updates, and what follows it."""
         step, job = self._steps, self._job
-        job.examples.advance(self._runner, step, job.key.fold("advance", step))
+        if self._growing:
+            job.examples.advance(self._runner, step, job.key.fold("advance", step))
         index = self._order.index(step)
         for number, updater in enumerate(self._updaters):
             if step % updater.update.every == 0:
@@ -132,10 +135,11 @@ class Loop:
         if self._meter.full or self._keeper.probing or self.finished:
             self._read()
         self._feed.ahead(self._order.ahead(step))
-        self._smooth()
-        self._look()
+        progress = self._horizon.progress(self._steps)  # which no revision changes at this step
+        self._smooth(progress)
+        self._look(progress)
         self._pace.look(self._steps, self._keeper)
-        self._check()
+        self._check(progress)
         self._report()
         if job.checkpoints is not None and job.checkpoints.due():
             self._save()
@@ -202,9 +206,6 @@ class Loop:
         return recipe.learning_rate * factor * rate(recipe.schedule, self._horizon.progress(step + 0.5), recipe.warmup)
 
     # after a step ----------------------------------------------------------------------------------------------------
-    def _progress(self) -> float:
-        return self._horizon.progress(self._steps)
-
     def _read(self) -> None:
         """Bring losses over from the device, and deal with steps that were skipped because they were not finite."""
         self._meter.read()
@@ -230,31 +231,29 @@ class Loop:
         loss = updater.update.loss or self._job.loss
         return guards.name_fault(self._network, loss, batches, PRECISIONS[self._job.plan.precision])
 
-    def _smooth(self) -> None:
+    def _smooth(self, progress: float) -> None:
         """Update the average where it is due: every few steps, before a check, and at the end."""
         if self._average is None:
             return
         memory = self._job.recipe.ema * self._horizon.steps
         every = max(1, min(MOST_BETWEEN, int(memory / AVERAGED_PER_MEMORY)))
-        progress = self._progress()
         if self._steps % every == 0 or self._selection.due(self._steps, progress) or self.finished:
             self._average.update(progress)
 
-    def _look(self) -> None:
+    def _look(self, progress: float) -> None:
         """Move the horizon where the clock says so."""
         horizon = self._job.decisions.choose(
             self._steps,
             "horizon",
             lambda: self._keeper.look(
-                self._steps, self._horizon.steps, self._selection.left(self._progress()), self._horizon.revisions
+                self._steps, self._horizon.steps, self._selection.left(progress), self._horizon.revisions
             ),
         )
         if horizon is not None:
             self._horizon.revise(self._steps, horizon)
 
-    def _check(self) -> None:
+    def _check(self, progress: float) -> None:
         """Judge raw and averaged weights where it is due; cool down when patience is over."""
-        progress = self._progress()
         if not self._selection.due(self._steps, progress):
             return
         self._read()
@@ -331,7 +330,7 @@ class Loop:
             )  # fmt: skip
         else:
             if self._average is not None:
-                self._average.update(self._progress())
+                self._average.update(self._horizon.progress(self._steps))
             chosen, module = next(iter(self._candidates().items()))
             weights, step, values = snapshot(module), self._steps, {}
         bad = [n for n, w in weights.items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]

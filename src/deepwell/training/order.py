@@ -87,6 +87,7 @@ class Order:
         self.window = whole if window and count is not None and whole < count else 0
         self._batches = _ByNumber(self) if costs is None else _ByCost(self, np.asarray(costs, np.float64))
         self._windows: dict[tuple[int, int], IntArray] = {}
+        self._keyed = (-1, key)
         self._block = self.window // BLOCKS
         self._blocks: dict[int, tuple[IntArray, int]] = {}
 
@@ -112,7 +113,10 @@ class Order:
 
     def key(self, step: int) -> Key:
         """The key under which the examples of a step are taken: one per epoch; example i folds its own index in."""
-        return self._key.fold("epoch", self.epoch(step))
+        epoch = self.epoch(step)
+        if self._keyed[0] != epoch:
+            self._keyed = (epoch, self._key.fold("epoch", epoch))
+        return self._keyed[1]
 
     def ahead(self, step: int) -> list[tuple[int, int]]:
         """Where a step is the first of a window: the (start, stop) of the blocks that the next window needs; else nothing.
