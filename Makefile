@@ -30,8 +30,12 @@ lint: .venv/developing
 conformance: .venv/developing
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -s tests/conformance
 
+# A part of it: make faults FAULTS="-k signal". A quarter of the kills: DEEPWELL_FAULTS_PART=1/4 make faults FAULTS="-k moment".
+# DEEPWELL_FAULTS_RESULTS=benchmarks/results writes the table there as well.
+FAULTS ?=
+FAULT_TESTS := tests/faults tests/training/test_loop_state.py tests/training/test_checkpoints.py tests/runs/test_resume.py
 faults: .venv/developing
-	OMP_NUM_THREADS=1 DEEPWELL_FAULTS=long $(BIN)/python -m pytest tests/faults
+	OMP_NUM_THREADS=1 DEEPWELL_FAULTS=long $(BIN)/python -m pytest -p tests.faults.table $(FAULT_TESTS) $(FAULTS)
 
 # The engine beside loops by hand and Keras; e.g. make bench BENCH="--pairs 1 --rows convnet,mlp --no-keras".
 BENCH ?= --save

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.streaming import streaming
+
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DEEPWELL_DATA", ROOT.parent / "shared" / "data"))
 ADULT = DATA / "tabular" / "adult_census"
@@ -217,5 +219,6 @@ ROWS: Mapping[str, Callable[[int], list[Row]]] = {
     "wine": wine,
     "pneumonia": pneumonia,
     "memory": memory,
+    "streaming": streaming,
     "mnist-5m": mnist("5m", ">= 0.994", 5),
 }

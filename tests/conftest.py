@@ -3,7 +3,7 @@
 import csv
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,17 @@ class Said:
 
 
 CommandLine = Callable[..., Said]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the cache of the user who runs it."""
+    before = os.environ.get("DEEPWELL_CACHE")
+    os.environ["DEEPWELL_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("DEEPWELL_CACHE")
+    if before is not None:
+        os.environ["DEEPWELL_CACHE"] = before
 
 
 @pytest.fixture

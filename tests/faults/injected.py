@@ -6,6 +6,7 @@ import errno
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 FORWARD, BACKWARD = "forward", "backward"
@@ -46,55 +47,61 @@ def failing_call(name: str, code: str, first: str) -> None:
     setattr(os, name, refuse)
 
 
+Wrapper = Callable[[int, Any, Any, Any], Any]
+"""(step counted from 1, network, batch, the loss that was taken) -> the loss that the loop sees."""
+
+
+def _wrap_losses(wrapper: Wrapper) -> list[int]:
+    """Have every training loss pass through `wrapper`; gives where the step stands."""
+    from deepwell.training import loop
+
+    fit, step, now = loop.fit, loop.Loop.step, [0]
+
+    def counting(self: Any) -> None:
+        now[0] = self._steps + 1
+        step(self)
+
+    def fitting(job: Any, start: Any = None) -> Any:
+        def loss(network: Any, batch: Any, draw: Any) -> Any:
+            return wrapper(now[0], network, batch, job.loss(network, batch, draw))
+
+        return fit(replace(job, loss=loss), start)
+
+    loop.fit, loop.Loop.step = fitting, counting  # type: ignore[method-assign]
+    return now
+
+
 def little_memory(most: str, first: str) -> None:
     """From step `first` on (counted from 1), a micro-batch of more than `most` examples does not fit."""
     import torch
 
-    from deepwell.training.updates import Updater
-
-    step, seen = Updater.micro_step, [0]
-    begin = Updater.begin
-
-    def beginning(self: Any) -> None:
-        seen[0] += 1
-        begin(self)
-
-    def refuse(self: Any, batch: Any, *words: Any) -> Any:
-        found = step(self, batch, *words)
-        if seen[0] >= int(first) and len(batch.examples) > int(most):
+    def refuse(step: int, network: Any, batch: Any, loss: Any) -> Any:
+        if step >= int(first) and len(batch.examples) > int(most):
             raise torch.OutOfMemoryError("out of memory, injected")
-        return found
+        return loss
 
-    Updater.begin, Updater.micro_step = beginning, refuse  # type: ignore[method-assign]
+    _wrap_losses(refuse)
 
 
 def not_finite(where: str, at: str) -> None:
     """At step `at` (counted from 1) the loss or a gradient is NaN; `judge`: what the judge says from then on."""
     from deepwell.core.task import Loss
     from deepwell.runs import fitting
-    from deepwell.training.loop import Loop
-    from deepwell.training.updates import Updater
 
-    steps = [0]
-    step, forward, losses = Loop.step, Updater._forward, fitting.losses
-
-    def counting(self: Any) -> None:
-        steps[0] = self._steps + 1
-        step(self)
-
-    def spoilt(self: Any, batch: Any, draw: Any) -> Any:
-        loss, objective = forward(self, batch, draw)
-        if steps[0] != int(at) or where == "judge":
-            return loss, objective
+    def spoil(step: int, network: Any, batch: Any, loss: Any) -> Any:
+        if step != int(at) or where == "judge":
+            return loss
         if where == "gradient":
-            return loss, objective + sum(((p * 0).sum()).sqrt() for p in self._parameters)
-        return Loss(loss.total * math.nan, loss.units, loss.parts), objective * math.nan
+            return Loss(loss.total + sum((p * 0).sum().sqrt() for p in network.parameters()), loss.units, loss.parts)
+        return Loss(loss.total * math.nan, loss.units, loss.parts)
+
+    now, losses = _wrap_losses(spoil), fitting.losses
 
     def judged(*words: Any) -> Any:
         found = losses(*words)
-        return dict.fromkeys(found, math.nan) if where == "judge" and steps[0] >= int(at) else found
+        return dict.fromkeys(found, math.nan) if where == "judge" and now[0] >= int(at) else found
 
-    Loop.step, Updater._forward, fitting.losses = counting, spoilt, judged  # type: ignore[method-assign]
+    fitting.losses = judged
 
 
 def jumping_clock(seconds: str) -> None:

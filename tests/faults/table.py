@@ -20,7 +20,11 @@ FILES = {
     "test_pictures.py": "T16 bad pictures",
     "test_questions.py": "T16 bad questions",
     "test_options.py": "wrong options",
+    "test_bad_use.py": "wrong budgets, wrong runs",
     "test_stops.py": "stops of a real process",
+    "test_resume.py": "resume and replay in this process",
+    "test_checkpoints.py": "T5 histories of checkpoints",
+    "test_loop_state.py": "T6 loops cut and joined (and T7, T8, T9 step by step)",
 }
 
 

@@ -65,7 +65,10 @@ def test_ctrl_c_seals_the_best_so_far(data: Path, tmp_path: Path, deepwell: Comm
         out, err = process.communicate(timeout=100)
     run = tmp_path / "runs" / "tabular" / "001"
     assert process.returncode == 75
-    assert err == f"error: stopped on request; the best model so far is sealed in {run / 'model.well'}\n"
+    assert err == (
+        f"error: stopped on request; the best model so far is sealed in {run / 'model.well'}\n"
+        f"  repair: `deepwell resume {run}` goes on with the training\n"
+    )
     assert json.loads(out.splitlines()[-1])["status"] == "interrupted"
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     assert (events[-1]["event"], events[-1]["status"]) == ("end", "interrupted")
@@ -75,14 +78,22 @@ def test_ctrl_c_seals_the_best_so_far(data: Path, tmp_path: Path, deepwell: Comm
     assert len(deepwell("predict", run, data).out.splitlines()) == 301
 
 
-def test_so_does_sigterm(tmp_path: Path, deepwell: CommandLine) -> None:
+def test_sigterm_saves_and_leaves_without_sealing(tmp_path: Path, deepwell: CommandLine) -> None:
+    """It comes from a machine that will be gone in seconds; the run goes on elsewhere, or here."""
     with started(*endless_probe(tmp_path / "runs")) as process:
         until(process, "progress")
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=100)
+        out, err = process.communicate(timeout=100)
+    run = tmp_path / "runs" / "windows" / "001"
     assert process.returncode == 75
-    assert json.loads(out.splitlines()[-1])["status"] == "interrupted"
-    assert deepwell("verify", tmp_path / "runs" / "windows" / "001").code == 0
+    assert err == f"error: stopped on request\n  repair: `deepwell resume {run}` goes on\n"
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["status"]) == ("end", "interrupted")
+    assert not (run / "model.well").exists()
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    stopped = next(e for e in events if e.get("what") == "stop")
+    assert (run / "checkpoints" / f"step-{stopped['step']:09d}" / "manifest.json").is_file()
+    assert deepwell("show", run).code == 2
 
 
 def test_the_second_signal_leaves_at_once(tmp_path: Path) -> None:

@@ -104,10 +104,11 @@ def test_nothing_is_tried_where_trying_would_change_something() -> None:
 
 
 def test_memory_holds_the_step_and_what_is_there_already() -> None:
+    there = expected._resident()
     small, large = (told(replace(job_of(Budget(steps=2)), plan=p)) for p in plans(32, 2048))
-    assert small["memory"] >= expected._resident() * 0.9
+    assert small["memory"] >= 0.9 * there
     # Activations of 2048 pictures: the first convolution alone saves its output, 32 x 26 x 26 floats each, twice (ReLU, pool).
-    assert large["memory"] - expected._resident() > 2048 * 32 * 26 * 26 * 4
+    assert large["memory"] - small["memory"] > 2000 * 32 * 26 * 26 * 4
     micro = replace(job_of(Budget(steps=2)), plan=replace(next(iter(plans(2048))), micro_batch=32))
     assert told(micro)["memory"] < large["memory"]
 

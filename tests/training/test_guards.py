@@ -19,7 +19,10 @@ from deepwell.training import guards
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), True),
         (MemoryError("Unable to allocate 8.00 GiB for an array"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+            True,
+        ),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"), True),
         (RuntimeError("MPS backend out of memory"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
@@ -48,7 +51,7 @@ def test_halves_down_to_one():
     assert guards.smaller(64, 10, coupled=False) == 5  # a last batch may be smaller than a micro-batch
     with pytest.raises(RunError, match="a single example does not fit"):
         guards.smaller(1, 100, coupled=False)
-    with pytest.raises(RunError, match="a batch of 100 examples .* cannot be cut") as caught:
+    with pytest.raises(RunError, match=r"a batch of 100 examples .* cannot be cut") as caught:
         guards.smaller(0, 100, coupled=True)
     assert "--set batch_size=50" in caught.value.repair
 
@@ -80,7 +83,9 @@ def root(network, batch, draw):
 
 
 def batches(*rows):
-    return [(Batch({"x": torch.tensor(x), "n": torch.arange(len(x))}, np.arange(10, 10 + len(x))), Key(0)) for x in rows]
+    return [
+        (Batch({"x": torch.tensor(x), "n": torch.arange(len(x))}, np.arange(10, 10 + len(x))), Key(0)) for x in rows
+    ]
 
 
 GOOD = [[1.0, 2.0], [3.0, 5.0], [0.5, 0.1]]

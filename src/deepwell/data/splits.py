@@ -199,20 +199,21 @@ class _Cut:
             return None
         return targets[0].name, targets[0].kind
 
-    def _strata(self) -> NDArray[np.int32]:
+    def _strata(self) -> Ints:
         """(rows,): the class, or the tenth of a numeric target; rows without a target are a stratum of their own."""
         field = self._stratum_field()
         if field is None:
-            return np.zeros(len(self.table), np.int32)
+            return np.zeros(len(self.table), np.int8)
         column = self.table[field[0]]
         if field[1] == "category":
-            return factorise(column)[1].astype(np.int32)
+            classes, strata = factorise(column)
+            return strata.astype(np.int8 if len(classes) < 128 else np.int32)
         values = numbers(column)[0]
         finite = np.isfinite(values)
         edges = (
             np.unique(np.quantile(values[finite], np.linspace(0, 1, BINS + 1)[1:-1])) if finite.any() else np.zeros(0)
         )
-        return np.where(finite, np.digitize(values, edges), -1).astype(np.int32)
+        return np.where(finite, np.digitize(values, edges), -1).astype(np.int8)
 
     def _last(self, assignment: Assignment, source: int, wanted: dict[int, int]) -> None:
         """The last rows of each group become the later parts: ... train | select | calibrate | test."""
@@ -271,7 +272,7 @@ def draw(units: Ints, strata: Ints, count: int, draws: np.random.Generator) -> N
     return taken[inverse]
 
 
-def _closed_up(values: Ints) -> NDArray[np.int32]:
+def _closed_up(values: Ints) -> Ints:
     """(n,): the place of each integer among the different ones in ascending order, without sorting."""
     if not len(values):
         return np.zeros(0, np.int32)
@@ -279,14 +280,14 @@ def _closed_up(values: Ints) -> NDArray[np.int32]:
     seen = np.zeros(int(values.max()) - low + 1, np.bool_)
     seen[values - low if low else values] = True
     if seen.all() and low == 0:
-        return values.astype(np.int32, copy=False)
+        return values
     places = np.cumsum(seen, dtype=np.int32) - np.int32(1)
     return places[values - low]
 
 
-def _majority(inverse: NDArray[np.int32], sizes: NDArray[np.int32], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+def _majority(inverse: Ints, sizes: Ints, codes: Ints) -> Ints:
     """(units,): the most frequent code of each unit's rows, the lowest where several are. inverse: (rows,) their units."""
-    found = np.zeros(len(sizes), np.int32)
+    found = np.zeros(len(sizes), codes.dtype)
     found[inverse] = codes  # right for units of one row
     several = np.flatnonzero(sizes[inverse] > 1)
     count = int(codes.max()) + 1 if len(codes) else 1

@@ -109,13 +109,14 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     parts = split(table, schema, rule, Key(options.seed).fold("split"))
     _check_labels(parts, schema)
     files = file_parts(table, parts.assignment)
+    rows_read = len(table) + len(table.rejected) + len(without_target)
+    table = replace(table, columns={})  # the cells are in the parts now; what stays says where each row came from
     pipeline = task.pipeline(None) or FieldPipeline(schema)
     if isinstance(pipeline, FieldPipeline):
         pipeline.storage = Storage(int(memory.ENCODED_SHARE * allowed))
     pipeline.fit(parts.train.rows)
     examples = {part.name: task.examples(part, pipeline) for part in _each(parts)}
     rejected = [*table.rejected, *without_target, *_problems(table, parts, examples)]
-    rows_read = len(table) + len(table.rejected) + len(without_target)
     stop_if_many(rejected, rows_read, options.max_rejected)
     if examples["train"].count == 0:
         raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")

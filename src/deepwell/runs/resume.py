@@ -54,7 +54,7 @@ def resume(
     """
     started = time.perf_counter() if started is None else started
     directory = newest(out) if path is None else find(path)
-    with own(directory.path), stopping() as stop:
+    with own(directory.path):
         events = record.read(directory.record)
         _refuse_finished(directory, events)
         opening = _opening(directory)
@@ -62,7 +62,7 @@ def resume(
         prepared = _same_data(directory, opening, options, data)
         sweep(directory.path)
         start = latest(directory.checkpoints) or Checkpoint(0, {}, {})
-        with Record(directory.record, sinks) as writing:
+        with stopping() as stop, Record(directory.record, sinks) as writing:
             course = fitting.Course(
                 # A request to stop is what is taken back now, also where the state saved on it is damaged.
                 decisions=Decisions(writing.decide, [d for d in recorded(events) if d.what != "stop"]),

@@ -171,7 +171,7 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
     write_file(directory.run, strict_json.write(opening))
     write_file(directory.schema, strict_json.write(task.schema.to_json()))
     counts = {part: prepared.examples[part].count for part in PARTS}
-    digits = "".join(map(str, np.asarray(parts.assignment).tolist()))
+    digits = (np.asarray(parts.assignment) + ord("0")).astype(np.uint8).tobytes().decode("ascii")
     rows = [digits[i : i + ROWS_A_LINE] for i in range(0, len(digits), ROWS_A_LINE)]
     split: dict[str, Any] = {
         "reason": parts.reason,

@@ -39,6 +39,7 @@ def train(
     """
     started = time.perf_counter() if started is None else started
     plan.device(options.device)
+    plan.Plan.from_json(options.plan)  # a wrong field is told before anything is read
     prepared = prepare(data, options)
     directory = create(options.out, prepared.name)
     with own(directory.path), stopping() as stop, Record(directory.record, sinks) as writing:

@@ -26,6 +26,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -57,11 +58,19 @@ _DTYPE = re.compile(r"[<|][biuf][1248]")
 
 
 def default_root() -> Path:
-    """Where the cache is: $DEEPWELL_CACHE, else deepwell in $XDG_CACHE_HOME, else ~/.cache/deepwell."""
+    """Where the cache is: $DEEPWELL_CACHE, else deepwell in $XDG_CACHE_HOME, else ~/.cache/deepwell.
+
+    For a user without a home it is in the directory of temporary files.
+    """
     if os.environ.get("DEEPWELL_CACHE"):
         return Path(os.environ["DEEPWELL_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "deepwell"
+    if base:
+        return Path(base) / "deepwell"
+    try:
+        return Path.home() / ".cache" / "deepwell"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / "deepwell-cache"
 
 
 def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:

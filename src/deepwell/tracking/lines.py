@@ -120,7 +120,9 @@ def _expected(event: Event) -> Block | None:
 
 def _rewind(event: Event) -> Block:
     step = event.get("step")
-    rows: list[Row] = [(f"goes on after step {visible(step, 20)}" if step else "begins again: no state had been saved",)]
+    rows: list[Row] = [
+        (f"goes on after step {visible(step, 20)}" if step else "begins again: no state had been saved",)
+    ]
     opened = event.get("opened") or 0
     rows += [(f"the test part was opened {plural(opened, 'time')} before",)] if opened else []
     return Block("resumed", rows)
