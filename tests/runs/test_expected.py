@@ -212,13 +212,13 @@ def test_a_straight_line_carries_the_rehearsal_on(
     closed = replace(prepared, examples={**prepared.examples, "test": Unopened()})
     value, _ = closing_of(closed, tmp_path).rehearse(predictor, 1000.0)
     calibrate = prepared.examples["calibrate"].count or 0
-    assert value["seconds"] == pytest.approx(0.2 + 0.001 * (5000 + 0.25 * calibrate) + 2.5 * 0.5, abs=0.01)
+    assert value["seconds"] == pytest.approx(0.2 + 0.001 * (5000 + 0.25 * calibrate) + 3 * 0.5, abs=0.01)
     assert rows_seen == [64, 64, 1024]
     rows_seen.clear()
     value, _ = closing_of(prepared, tmp_path).rehearse(predictor, 1000.0)
     assert rows_seen == [60, 60]  # the whole test part is smaller than a rehearsal
-    assert value["seconds"] == pytest.approx(0.2 + 0.001 * 60 + 2.5 * 0.5, abs=0.01)
-    assert closing_of(closed, tmp_path).rehearse(predictor, 12.5)[0]["seconds"] == 6.25  # at most half
+    assert value["seconds"] == pytest.approx(0.2 + 0.001 * 60 + 3 * 0.5, abs=0.01)
+    assert closing_of(closed, tmp_path).rehearse(predictor, 13.0)[0]["seconds"] == 6.5  # at most half
 
 
 def test_with_little_time_a_share_is_kept(prepared: Prepared, predictor: Predictor, tmp_path: Path) -> None:

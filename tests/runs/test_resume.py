@@ -152,6 +152,17 @@ def test_a_finished_run_is_refused(killed: Path, deepwell: CommandLine) -> None:
     assert "is finished" in said.err
 
 
+def test_a_kill_after_the_last_event_leaves_nothing_undone(whole: Run, tmp_path: Path) -> None:
+    """The states are removed and the report is drawn when the run is named again."""
+    run = Path(shutil.copytree(whole.path, tmp_path / "tabular" / "001"))
+    (run / "report.html").unlink()
+    (run / "checkpoints" / "step-000000020").mkdir(parents=True)
+    with pytest.raises(UsageError, match="is finished"):
+        dw.resume(run)
+    assert (run / "report.html").read_text().startswith("<!")
+    assert not (run / "checkpoints").exists()
+
+
 def test_an_owned_run_is_refused(killed: Path) -> None:
     with own(killed), pytest.raises(UsageError, match=f"owns this directory: host .*, process {os.getpid()}, since "):
         dw.resume(killed)
@@ -164,7 +175,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, killed: Path, deepwell: Comma
     assert said.code == 2
     assert "001" in said.err  # the nearest that exists
     (killed / "run.json").unlink()
-    with pytest.raises(UsageError, match=r"run\.json: the run cannot be read"):
+    with pytest.raises(UsageError, match="ended before it had begun"):
         dw.resume(killed)
 
 

@@ -148,6 +148,13 @@ def test_what_is_expected_is_one_line(wall: dict[str, Any], said: str) -> None:
     assert printed({"event": "expected", "wall": wall}) == f"expected    {said}\n"
 
 
+def test_the_speed_that_was_reached_is_one_line() -> None:
+    wall = {"rate": 5345.6, "flops_per_example": 1e7, "peak": 9.43e11, "peak_precision": "bfloat16", "share": 0.0567}
+    said = "5,346 examples/s, 5.7% of the 943 GFLOP/s (bfloat16) that its matrix product reaches"
+    assert printed({"event": "speed", "wall": wall}) == f"speed       {said}\n"
+    assert printed({"event": "speed", "wall": {}}) == ""
+
+
 def test_nothing_expected_is_nothing_said() -> None:
     assert printed({"event": "expected", "wall": {}}, {"event": "expected"}) == ""
 
@@ -274,7 +281,7 @@ def test_an_unknown_mode_is_refused_with_the_nearest() -> None:
 
 def test_unknown_and_bare_events_are_no_harm() -> None:
     kinds = ["run", "schema", "parts", "rejected", "columns", "network", "decision", "progress", "check", "phase", "figure",
-             "calibration", "scores", "baseline", "examples", "verdict", "bundle", "end", "note", "expected",
+             "calibration", "scores", "baseline", "examples", "verdict", "bundle", "end", "note", "expected", "speed",
              "rewind", "brand new"]  # fmt: skip
     for stream in (io.StringIO(), Screen()):
         printed(*[{"event": kind} for kind in kinds], stream=stream)

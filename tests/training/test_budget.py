@@ -186,6 +186,9 @@ def test_more_is_kept_for_the_end_when_the_machine_becomes_slower():
         seen.append(keeper.reserve)
     assert seen == pytest.approx([5, 5, 5, 5, 10, 10, 10, 15])  # the median of three; at most three times as much
     assert keeper.usable == pytest.approx(45)
+    for _ in range(3):
+        keeper.checked(0.01)
+    assert keeper.reserve == 5.0  # never less than was measured
 
 
 def test_a_slower_end_still_keeps_the_limit():
@@ -199,7 +202,7 @@ def test_a_keeper_goes_on_elsewhere():
     for step in range(1, 400):
         first.now += 0.01
         keeper.look(step, 10**6, 1.0)
-    for seconds in (0.1, 0.2, 0.2):
+    for seconds in (0.1, 0.1, 0.1, 0.2, 0.2):
         keeper.checked(seconds)
     second.now = 5e6
     budget = Budget(seconds=60, clock=second, reserve=7.0, spent=3.0)  # the new process has read data for three seconds

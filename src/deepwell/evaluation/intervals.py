@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deepwell.core.batch import IntArray
 from deepwell.core.keys import Key
@@ -72,19 +73,24 @@ class Replicates:
     plain: bool
 
 
-def replicate(metrics: Sequence[Metric], columns: Columns, units: IntArray | None, key: Key) -> dict[str, Replicates]:
-    """Each metric by name, with its resampled values; the same key, units and count give the same resamples.
+def replicate(
+    metrics: Sequence[Metric], columns: Columns, units: IntArray | None, key: Key, most: int = RESAMPLES
+) -> dict[str, Replicates]:
+    """Each metric by name, with its resampled values; the same key, units, count and most give the same resamples.
 
-    columns: name -> (n, ...). units: (n,) unit of each example, any integers; None: each is its own.
+    columns: name -> (n, ...). units: (n,) unit of each example, any integers; None: each is its own. most: resamples.
     """
     count = len(next(iter(columns.values()), ()))
     if not count:
         return {m.name: Replicates(m, math.nan, np.full(1, math.nan), 0, None, False) for m in metrics}
     number, index = (count, None) if units is None else _numbered(units)
     resampled: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in metrics}
-    for weights in _weights(count, number, index, key):
-        for metric in metrics:
-            resampled[metric.name].append(metric.finish(columns, weights))
+    # BLAS threads spin while they wait: on such narrow products two take four times the work of one, and more beside a busy
+    # process. One also gives the same bits on every machine.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for weights in _weights(count, number, index, key, most):
+            for metric in metrics:
+                resampled[metric.name].append(metric.finish(columns, weights))
     found = {}
     for metric in metrics:
         trials = metric.trials(columns) if metric.trials else None
@@ -189,9 +195,11 @@ def _numbered(units: IntArray) -> tuple[int, IntArray | None]:
     return len(names), None if len(names) == len(units) else index.astype(np.int64)
 
 
-def _weights(count: int, units: int, index: IntArray | None, key: Key) -> Iterator[NDArray[np.float64]]:
+def _weights(
+    count: int, units: int, index: IntArray | None, key: Key, most: int = RESAMPLES
+) -> Iterator[NDArray[np.float64]]:
     """Blocks (r, n) of bootstrap counts of each example, together all resamples; the same for every block size."""
-    resamples = RESAMPLES if count <= MOST_WORK // RESAMPLES else max(RESAMPLES // 5, MOST_WORK // count)
+    resamples = min(most, RESAMPLES if count <= MOST_WORK // RESAMPLES else max(RESAMPLES // 5, MOST_WORK // count))
     draws = key.fold("bootstrap").numpy()
     block = max(1, CHUNK // count)
     for start in range(0, resamples, block):

@@ -26,11 +26,12 @@ from deepwell.tracking.text import (
     measured,
     number,
     plural,
+    reached,
     setting,
     shared_folder,
     size,
     visible,
-)
+)  # fmt: skip
 
 View = dict[str, Any]
 SHOWN_COLUMNS = 40
@@ -328,17 +329,16 @@ def _again(story: Story) -> View | None:
         return None
     machine = [*run.get("machine", {}).items(), ("peak memory", size(end.get("peak_bytes")))]
     spent = end.get("phases") or {name: wall(event)["seconds"] for name, event in story.phases.items()}
-    times = [(name, duration(seconds)) for name, seconds in spent.items()]
-    times += [("whole run", duration(end["seconds"]))] if end.get("seconds") is not None else []
-    times += [("expected before training", said)] if (said := expectation(story.get("expected"))) else []
+    spent = {**spent, "whole run": end.get("seconds")}
+    times = [(name, duration(seconds)) for name, seconds in spent.items() if seconds is not None]
+    told = {"expected before training": expectation(story.get("expected")), "speed": reached(story.get("speed"))}
+    times += [(name, said) for name, said in told.items() if said]
     return {
         "command": shlex.join(str(word) for word in run.get("command", [])), "seed": run.get("seed"),
         "config": [(k, setting(v)) for k, v in run.get("config", {}).items()],
         "versions": [(k, str(v)) for k, v in run.get("versions", {}).items()],
-        "machine": [(k, size(v) if k == "memory" else setting(v)) for k, v in machine if v != "–"],
-        "phases": times,
-        "bundle": {"path": bundle.get("path", ""), "size": size(bundle.get("bytes")), "sha256": bundle.get("sha256", "")}
-        if bundle else None,
+        "machine": [(k, size(v) if k == "memory" else setting(v)) for k, v in machine if v != "–"], "phases": times,
+        "bundle": bundle and {**bundle, "size": size(bundle.get("bytes"))},
     }  # fmt: skip
 
 

@@ -24,6 +24,8 @@ from deepwell.tracking.record import Record
 from deepwell.training.decisions import Decisions
 
 Fitted = Sequence[tuple[Baseline, Runner, float]]
+FEWEST_RESAMPLES = 200
+"""Of the bootstrap, when there is no time for all."""
 BASELINE_SHARE = 0.3
 """Of the time that is left: when the baselines so far took more, the remaining classical ones are left out, and it is said."""
 
@@ -61,38 +63,42 @@ def _left_out(baseline: Baseline, spent: float, seconds: float, decisions: Decis
 
 
 def evaluate(
-    prepared: Prepared, predictor: Predictor, fitted: Fitted, key: Key, record: Record, opened: int = 1
+    prepared: Prepared,
+    predictor: Predictor,
+    fitted: Fitted,
+    key: Key,
+    record: Record,
+    opened: int = 1,
+    hurry: bool = False,
 ) -> Answers:
     """Open the test part: scores, paired differences to every baseline, figures, verdict. Returns the test answers.
 
-    opened: how often the test part has been opened, this time included.
+    opened: how often the test part has been opened, this time included. hurry: with fewer resamples, without figures and
+    examples; a note says so.
     """
+    resamples = FEWEST_RESAMPLES if hurry else intervals.RESAMPLES
+    if hurry:
+        text = f"to keep the time limit, intervals rest on {resamples} resamples, and figures and examples are left out"
+        record.emit({"event": "note", "text": text})
     task, pipeline, examples = prepared.task, prepared.pipeline, prepared.examples["test"]
     metrics = task.metrics(pipeline)
     columns = measure(task, predictor.runner, examples, pipeline)
-    ours = intervals.replicate(metrics, columns, examples.units, key)
+    ours = intervals.replicate(metrics, columns, examples.units, key, resamples)
     scores = [intervals.interval(ours[m.name]) for m in metrics]
     record.emit({"event": "scores", "part": "test", "scores": [s.to_json() for s in scores], "opened": opened})
     primary = {}
     for baseline, runner, seconds in fitted:
         measured = measure(task, runner, examples, pipeline, without=(".logits",))
-        theirs = intervals.replicate(metrics, measured, examples.units, key)
+        theirs = intervals.replicate(metrics, measured, examples.units, key, resamples)
         differences = [intervals.difference(ours[m.name], theirs[m.name]) for m in metrics]
         primary[baseline.name] = differences[0]
-        record.emit(
-            {
-                "event": "baseline",
-                "name": baseline.name,
-                "kind": baseline.kind,
-                "notes": list(getattr(runner, "notes", ())),
-                "scores": [intervals.interval(theirs[m.name]).to_json() for m in metrics],
-                "differences": [d.to_json() for d in differences],
-                "wall": {"seconds": seconds},
-            }
-        )
+        of = {"name": baseline.name, "kind": baseline.kind, "notes": list(getattr(runner, "notes", ()))}
+        scores_of = [intervals.interval(theirs[m.name]).to_json() for m in metrics]
+        compared = {"scores": scores_of, "differences": [d.to_json() for d in differences]}
+        record.emit({"event": "baseline", **of, **compared, "wall": {"seconds": seconds}})
     trivial = [baseline.name for baseline, _, _ in fitted if baseline.kind == "trivial"]
     sentence = verdict(scores[0], primary, trivial)
-    for figure in figures.figures(task.schema, pipeline, columns):
+    for figure in () if hurry else figures.figures(task.schema, pipeline, columns):
         record.emit(figure)
     after = {t.name: reliability_error(columns, t.name) for t in task.schema.targets}
     if any(e is not None for e in after.values()):
@@ -101,7 +107,8 @@ def evaluate(
             event = {"event": "calibration", "target": name, "numbers": dict(predictor.contents.calibration)}
             record.emit({**event, "before": {"ece": reliability_error(before, name)}, "after": {"ece": ece}})
     answers = _answers(prepared, predictor)
-    for event in figures.showcase(prepared.parts.test.rows, task.schema, answers.table, columns, examples.rows):
+    rows = prepared.parts.test.rows
+    for event in () if hurry else figures.showcase(rows, task.schema, answers.table, columns, examples.rows):
         record.emit(event)
     record.emit({"event": "verdict", "text": sentence.text, "winner": sentence.winner})
     return answers

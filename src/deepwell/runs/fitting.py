@@ -20,14 +20,15 @@ from deepwell.core.task import Chosen, Sizes, Task
 from deepwell.data.cache import bytes_per_example
 from deepwell.evaluation.measure import BATCH, measure
 from deepwell.nn.runner import TorchRunner
+from deepwell.runs import expected
 from deepwell.runs.options import TrainOptions
 from deepwell.runs.planning import ceiling, planned
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runtime.predictor import Predictor
 from deepwell.training import budget, loop, plan
 from deepwell.training.allocation import kept
-from deepwell.training.checkpoints import Checkpoint, Checkpoints
-from deepwell.training.decisions import Decisions
+from deepwell.training.checkpoints import SECONDS, Checkpoint, Checkpoints
+from deepwell.training.decisions import Decisions, Proposal
 from deepwell.training.feed import Feed
 
 
@@ -44,13 +45,15 @@ class Course:
     """How a training goes on.
 
     decisions: where open choices are made. checkpoints: where the state is saved; start: the state to go on from. began:
-    time.perf_counter() when this process took the run up. clock: of the training, for tests.
+    time.perf_counter() when this process took the run up. closing: (untrained predictor, seconds left) -> how long what
+    follows training takes, see expected.Closing. clock: of the training, for tests.
     """
 
     decisions: Decisions = field(default_factory=Decisions)
     checkpoints: Checkpoints | None = None
     start: Checkpoint | None = None
     began: float | None = None
+    closing: Callable[[Predictor, float], Proposal] | None = None
     clock: Callable[[], float] = time.monotonic
 
     @property
@@ -87,7 +90,7 @@ def fit(
     seconds: float | None,
     course: Course | None = None,
 ) -> Predictor:
-    """Build, train and calibrate the network; `seconds` is the limit of training, None without one.
+    """Build, train and calibrate the network; `seconds`: limit of training and what follows it, None without one.
 
     Returns the Predictor of the very contents that will be sealed (but for evidence and card).
     Raises RunError when training fails.
@@ -98,7 +101,7 @@ def fit(
         left = seconds
         seconds = course.decisions.settle(0, "training time", lambda: (left, "what the limit leaves, in seconds"))
     examples = prepared.examples["train"]
-    sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, seconds)
+    sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, expected.for_training(seconds))
     torch.manual_seed(Key(options.seed).fold("network").seed)
     network = task.network(sizes)
     _check_handing_over(_contents(prepared, network.state_dict(), sizes), type(task))
@@ -114,7 +117,7 @@ def fit(
             seconds = max(1.0, seconds - (time.perf_counter() - began))
         job = replace(job, budget=replace(job.budget, seconds=seconds, spent=course.spent()))
         torch.set_num_threads(job.plan.threads)
-        trained = loop.fit(job, course.start)
+        trained = loop.fit(_expecting(job, prepared, sizes, options, course), course.start)
     if job.decisions.left:
         raise RunError(f"{job.decisions.left} recorded decisions were never asked for: the run does not repeat itself")
     if reach is not None:
@@ -165,6 +168,19 @@ def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], 
     for transform in transforms:
         if isinstance(transform, Chosen):
             record.emit(follows(0, "augmentation", transform.what, transform.why))
+
+
+def _expecting(job: loop.Job, prepared: Prepared, sizes: Sizes, options: TrainOptions, course: Course) -> loop.Job:
+    """The job with time kept for what follows training, which the untrained network rehearses; told what it will take."""
+
+    def untrained() -> Predictor:
+        contents = _contents(prepared, job.network.state_dict(), sizes)
+        return Predictor(contents, type(prepared.task), job.plan.device)
+
+    closing = course.closing
+    rehearse = None if closing is None else lambda left: closing(untrained(), left)
+    spent = 0.0 if course.began is None else time.perf_counter() - course.began
+    return expected.expect(job, rehearse, course.resumed, spent, options.save_every or SECONDS)
 
 
 def fit_model(data: Any, options: TrainOptions) -> Predictor:

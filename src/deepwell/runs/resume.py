@@ -8,6 +8,7 @@ same, because data, versions or machine changed, is refused or said.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ import numpy as np
 from deepwell.bundle import read as bundle
 from deepwell.core.errors import DataError, Interrupted, RunError, UsageError
 from deepwell.core.runner import Sink
+from deepwell.reports import render
 from deepwell.runs import fitting, machine
 from deepwell.runs.interrupt import stopping
 from deepwell.runs.options import TrainOptions, parse, to_json
@@ -26,7 +28,7 @@ from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runs.run import Run
 from deepwell.runs.stage import Stage, carry_out, open_record
 from deepwell.store import json as strict_json
-from deepwell.store.files import failpoint, sha256, sweep
+from deepwell.store.files import failpoint, sha256, sweep, write_file
 from deepwell.store.json import Limit
 from deepwell.store.lock import own
 from deepwell.tracking import record
@@ -160,6 +162,11 @@ def checkpoints(
 def _opening(directory: RunDirectory) -> dict[str, Any]:
     try:
         data = directory.run.read_bytes()
+    except FileNotFoundError:
+        raise UsageError(
+            f"the run {str(directory)!r} ended before it had begun: there is nothing to go on with",
+            repair="start it again; the directory may be removed",
+        ) from None
     except OSError as error:
         raise UsageError(f"the run cannot be read: {error.strerror}", where=str(directory.run)) from None
     opening: dict[str, Any] = strict_json.read(data, str(directory.run), DataError)
@@ -168,6 +175,12 @@ def _opening(directory: RunDirectory) -> dict[str, Any]:
 
 def _refuse_finished(directory: RunDirectory, events: Sequence[Mapping[str, Any]]) -> None:
     if any(e["event"] == "end" and e["status"] == "done" for e in events):
+        # A kill after the last event may have left the states behind, and the report undrawn.
+        sweep(directory.path)
+        if directory.checkpoints.exists():
+            shutil.rmtree(directory.checkpoints)
+        if not directory.report.exists():
+            write_file(directory.report, render(events).encode())
         raise UsageError(
             f"the run {str(directory)!r} is finished: its model is {directory.model}",
             repair=f"`deepwell train --replay {directory}` makes it once more",

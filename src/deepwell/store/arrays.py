@@ -58,19 +58,14 @@ _DTYPE = re.compile(r"[<|][biuf][1248]")
 
 
 def default_root() -> Path:
-    """Where the cache is: $DEEPWELL_CACHE, else deepwell in $XDG_CACHE_HOME, else ~/.cache/deepwell.
-
-    For a user without a home it is in the directory of temporary files.
-    """
+    """$DEEPWELL_CACHE, else deepwell in $XDG_CACHE_HOME, else ~/.cache/deepwell (without a home: in a temporary directory)."""
     if os.environ.get("DEEPWELL_CACHE"):
         return Path(os.environ["DEEPWELL_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME")
     if base:
         return Path(base) / "deepwell"
-    try:
-        return Path.home() / ".cache" / "deepwell"
-    except RuntimeError:
-        return Path(tempfile.gettempdir()) / "deepwell-cache"
+    home = os.path.expanduser("~")
+    return Path(tempfile.gettempdir() if home == "~" else home, ".cache", "deepwell")
 
 
 def mapping_of(array: NDArray[Any]) -> mmap.mmap | None:

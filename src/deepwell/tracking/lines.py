@@ -18,6 +18,7 @@ from deepwell.tracking.text import (
     measured,
     number,
     plural,
+    reached,
     setting,
     shared_folder,
     shares,
@@ -118,6 +119,11 @@ def _expected(event: Event) -> Block | None:
     return Block("expected", [(said,)]) if said else None
 
 
+def _speed(event: Event) -> Block | None:
+    said = reached(event)
+    return Block("speed", [(said,)]) if said else None
+
+
 def _rewind(event: Event) -> Block:
     step = event.get("step")
     rows: list[Row] = [
@@ -204,7 +210,7 @@ _WRITERS: dict[str, Callable[[Event], Block | None]] = {
     "run": _run, "schema": _schema, "parts": _parts, "rejected": _rejected, "network": _network,
     "expected": _expected, "rewind": _rewind,
     "decision": _decision, "phase": _phase, "scores": _scores, "baseline": _baseline, "calibration": _calibration,
-    "bundle": _bundle, "end": _end,
+    "bundle": _bundle, "end": _end, "speed": _speed,
     "verdict": lambda e: Block("verdict", [(visible(e.get("text", ""), 1000),)], "strong"),
     "note": lambda e: Block("note", [(visible(e.get("text", "")),)], "faint"),
 }  # fmt: skip

@@ -165,7 +165,7 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     return effective(events)
 
 
-OPENING = ("run", "schema", "columns", "parts", "rejected", "rewind")
+OPENING = ("run", "schema", "columns", "parts", "rejected", "expected", "rewind")
 """Events that no resumption takes back."""
 
 

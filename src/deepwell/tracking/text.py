@@ -130,6 +130,20 @@ def expectation(event: Mapping[str, Any]) -> str:
     return "; ".join(part for part in (", ".join(takes), saved) if part)
 
 
+def reached(event: Mapping[str, Any]) -> str:
+    """What training made of the machine: `5,346 examples/s, 12% of the 943 GFLOP/s (bfloat16) that its matrix product reaches`.
+
+    event: `speed`, whose `wall` has rate (examples/s), share, peak (FLOP/s) and peak_precision.
+    """
+    wall = event.get("wall") or {}
+    if not wall.get("rate") or not wall.get("peak"):
+        return ""
+    peak = f"{wall['peak'] / 1e9:,.0f} GFLOP/s ({wall.get('peak_precision')})"
+    return (
+        f"{number(round(wall['rate']))} examples/s, {wall['share']:.1%} of the {peak} that its matrix product reaches"
+    )
+
+
 def plural(count: Any, noun: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{number(count)} {noun}{'' if count == 1 else 's'}"

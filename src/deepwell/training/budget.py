@@ -32,7 +32,7 @@ PROBE_SHARE = 0.02
 WARM_STEPS = 3
 """Steps before the probe: they also pay for memory and kernels that later steps find ready."""
 LATEST = 3
-"""Checks whose median says how fast the machine is now."""
+"""Checks whose median says how fast the machine is, the first so many and the latest."""
 MOST_SLOWDOWN = 3.0
 TOLERANCE = 0.02
 """A horizon is left alone when what remains would change by less than this share."""
@@ -154,11 +154,11 @@ class Timekeeper:
 
     @property
     def reserve(self) -> float:
-        """Seconds to keep for what follows training, as fast as the machine is now: as its latest checks against its fastest."""
+        """Seconds to keep for what follows training, as fast as the machine is now: as its latest checks against its first."""
         if len(self._checks) < LATEST:
             return self._reserve
-        slowdown = statistics.median(self._checks[-LATEST:]) / max(min(self._checks), 1e-9)
-        return self._reserve * min(slowdown, MOST_SLOWDOWN)
+        first, latest = statistics.median(self._checks[:LATEST]), statistics.median(self._checks[-LATEST:])
+        return self._reserve * min(max(1.0, latest / max(first, 1e-9)), MOST_SLOWDOWN)
 
     @property
     def usable(self) -> float | None:
