@@ -174,7 +174,7 @@ def _doctor(asked: argparse.Namespace, command: Sequence[str]) -> None:
     for group, facts in doctor().items():
         _say(group)
         for name, value in facts.items():
-            _say(f"  {name}: {visible(value)}")
+            _say(f"  {name}: {visible(value, 500)}")
 
 
 def _cache(asked: argparse.Namespace, command: Sequence[str]) -> None:

@@ -165,8 +165,10 @@ def read(path: str | Path) -> list[dict[str, Any]]:
     return effective(events)
 
 
-OPENING = ("run", "schema", "columns", "parts", "rejected", "expected", "rewind")
+OPENING = ("run", "schema", "columns", "parts", "rejected", "rewind")
 """Events that no resumption takes back."""
+BEGINNING = ("expected", "network")
+"""Events without a step that open a training: told again where it begins again, and only there."""
 
 
 def effective(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -190,7 +192,7 @@ def _outlasts(event: Mapping[str, Any], step: int) -> bool:
         return True
     if name == "decision" and not event.get("follows"):
         return bool(event["what"] != "stop")
-    return step > 0 and (name == "network" or ("step" in event and event["step"] <= step))
+    return step > 0 and (name in BEGINNING or ("step" in event and event["step"] <= step))
 
 
 def _event(line: bytes, where: str) -> dict[str, Any]:
