@@ -250,3 +250,15 @@ def test_checkpoints_that_may_not_be_written(undisturbed: Undisturbed, forks: Nu
     (place.run / "checkpoints").chmod(0o700)
     assert (life["code"], "Permission denied" in life["err"]) == (1, True), life
     assert place.resume()["code"] == 0
+
+
+def test_a_damaged_checkpoint_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    """The newest rots, the run goes on from the one before, and saves once: two whole ones lie there, not one."""
+    keeper = Checkpoints(tmp_path, 0.0)
+    save(keeper, 1)
+    save(keeper, 2)
+    (tmp_path / "step-000000002" / "facts.json").write_bytes(b"{}")
+    assert latest(tmp_path).step == 1
+    save(keeper, 3)
+    (tmp_path / "step-000000003" / "facts.json").write_bytes(b"{}")
+    assert latest(tmp_path).step == 1

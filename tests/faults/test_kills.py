@@ -27,7 +27,7 @@ def moment(draw: np.random.Generator, steps: int, seconds: float) -> dict[str, A
 def kill_until_done(place: Place, reference: Place, seed: int, tally: Tally) -> None:
     """Kill a run one to three times, and let it end."""
     draw = np.random.default_rng(seed)
-    steps = reference.events()[-1].get("steps", 24)
+    steps = max(e["step"] for e in reference.events() if e["event"] == "progress")
     for number in range(int(draw.choice([1, 1, 2, 3]))):
         if place.done():
             break

@@ -71,7 +71,8 @@ def test_missing_memory_gives_the_bits_of_a_run_that_began_smaller(
             if killed:
                 assert place.resume()["code"] == 0
             told = [(e["step"], e["value"]) for e in place.events() if str(e.get("what", "")).startswith("micro-batch")]
-            assert told == [(1, 8), (1, 4)]
+            assert [step for step, _ in told] == [1, 1]  # a batch has 13 to 16 examples: halved twice
+            assert told[-1][1] == 4
             same = place.weights() == small.weights()
             tally.cases, tally.survived, tally.equal = (
                 tally.cases + 1,

@@ -114,7 +114,7 @@ class Checkpoints:
         if target.exists():
             if _whole(target):
                 return
-            self._remove(target)
+            _remove(target)
         seal_directory(target, files, {"step": step})
 
     def _prune(self, newest: int) -> None:
@@ -124,18 +124,8 @@ class Checkpoints:
         kept = sorted(step for step in steps if step <= newest)[-KEEP:]
         for step in steps:
             if step not in kept:
-                self._remove(self.directory / f"step-{step:09d}")
+                _remove(self.directory / f"step-{step:09d}")
         failpoint("checkpoint.pruned")
-
-    def _remove(self, path: Path) -> None:
-        # Renamed first: a kill in the middle leaves something that `sweep` knows, not half a checkpoint.
-        doomed = path.with_name(f".tmp-{secrets.token_hex(8)}")
-        try:
-            path.rename(doomed)
-            failpoint("checkpoint.remove")
-            shutil.rmtree(doomed)
-        except OSError as error:
-            raise RunError(f"an old checkpoint cannot be removed: {error.strerror}", where=str(path)) from error
 
     def clear(self) -> None:
         """Remove all checkpoints: the run is done and its model is sealed."""
@@ -146,7 +136,8 @@ class Checkpoints:
 def latest(directory: Path) -> Checkpoint | None:
     """The checkpoint of the highest step that is whole; None where there is none. Only the owner of the run may call it.
 
-    What died half-written here is swept away; damaged checkpoints are passed over and named in `damaged`.
+    What died half-written here is swept away. Damaged checkpoints are passed over and named in `damaged`; they are removed
+    where a whole one is found, or the next save would keep one of them in the place of that.
     """
     if not directory.is_dir():
         return None
@@ -165,6 +156,8 @@ def latest(directory: Path) -> Checkpoint | None:
         except KeyError as error:
             damaged.append(f"{path.name}: the file {error} is missing")
             continue
+        for later in [other for number, other in _found(directory) if number > step]:
+            _remove(later)
         return Checkpoint(step, arrays, facts, damaged)
     return Checkpoint(0, {}, {}, damaged) if damaged else None
 
@@ -176,6 +169,17 @@ def _sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    # Renamed first: a kill in the middle leaves something that `sweep` knows, not half a checkpoint.
+    doomed = path.with_name(f".tmp-{secrets.token_hex(8)}")
+    try:
+        path.rename(doomed)
+        failpoint("checkpoint.remove")
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise RunError(f"an old checkpoint cannot be removed: {error.strerror}", where=str(path)) from error
 
 
 def _found(directory: Path) -> list[tuple[int, Path]]:

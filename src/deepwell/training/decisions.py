@@ -41,11 +41,13 @@ class Decisions:
         recorded: Sequence[Decision] = (),
         replay: bool = False,
     ) -> None:
-        self._write, self._recorded, self._replay = write, list(recorded), replay
+        self._write, self._replay = write, replay
+        self._first = [d for d in recorded if d.step == 0]
+        self._recorded = [d for d in recorded if d.step > 0]
 
     @property
     def left(self) -> int:
-        """How many recorded decisions have not been taken yet."""
+        """How many recorded decisions of steps have not been taken yet."""
         return len(self._recorded)
 
     def choose(self, step: int, what: str, propose: Callable[[], Proposal | None]) -> Any | None:
@@ -54,10 +56,9 @@ class Decisions:
         The recorded decision where there is one for (step, what); None while others are still to come; else what propose()
         says. Raises RunError where a recorded decision was passed by: the record belongs to other data or another version.
         """
-        if self._recorded:
-            return self._take(step, what)
-        if self._replay:
-            return None
+        found = self._take(step, what)
+        if found is not None or self._replay or self._recorded or (step == 0 and self._first):
+            return found
         proposal = propose()
         return None if proposal is None else self.record(step, what, *proposal)
 
@@ -77,22 +78,21 @@ class Decisions:
         return value
 
     def skip(self, step: int) -> None:
-        """Leave out the recorded decisions up to this step: a restored state holds what they did."""
+        """Leave out the recorded decisions of steps up to this one: a restored state holds what they did."""
         self._recorded = [d for d in self._recorded if d.step > step]
 
     def _take(self, step: int, what: str) -> Any | None:
-        for place, decision in enumerate(self._recorded):
+        waiting = self._recorded if step else self._first
+        if waiting and waiting[0].step < step:
+            raise RunError(
+                f"the run does not repeat itself: step {step} is reached, and the recorded decision "
+                f"{waiting[0].what!r} of step {waiting[0].step} was never asked for",
+                repair="the data, the machine or a version differ; start a new run",
+            )
+        for place, decision in enumerate(waiting):
             if (decision.step, decision.what) == (step, what):
-                del self._recorded[place]
+                del waiting[place]
                 if self._replay:
                     self.record(decision.step, what, decision.value, decision.why)
                 return decision.value
-            if decision.step > step:
-                break
-            if 0 < decision.step < step:
-                raise RunError(
-                    f"the run does not repeat itself: step {step} is reached, and the recorded decision "
-                    f"{decision.what!r} of step {decision.step} was never asked for",
-                    repair="the data, the machine or a version differ; start a new run",
-                )
         return None

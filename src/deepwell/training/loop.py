@@ -242,13 +242,10 @@ class Loop:
 
     def _look(self, progress: float) -> None:
         """Move the horizon where the clock says so."""
-        horizon = self._job.decisions.choose(
-            self._steps,
-            "horizon",
-            lambda: self._keeper.look(
-                self._steps, self._horizon.steps, self._selection.left(progress), self._horizon.revisions
-            ),
-        )
+        left, revisions = self._selection.left(progress), self._horizon.revisions
+        # Always asked, so that the clock passes its marks also where a recorded decision counts instead.
+        proposed = self._keeper.look(self._steps, self._horizon.steps, left, revisions)
+        horizon = self._job.decisions.choose(self._steps, "horizon", lambda: proposed)
         if horizon is not None:
             self._horizon.revise(self._steps, horizon)
 
