@@ -15,11 +15,9 @@ from tests.conftest import CommandLine, columns_of, is_root, write_csv
 import deepwell as dw
 from deepwell.bundle import read as bundle
 from deepwell.core.errors import DataError, Interrupted, RunError, UsageError
-from deepwell.runs import resume as resuming
 from deepwell.runs.run import Run
 from deepwell.store.lock import own
 from deepwell.tracking import record
-from deepwell.tracking.directory import RunDirectory
 from deepwell.training.loop import Loop
 
 ASKED = {"size": "tiny", "device": "cpu", "set": {"batch_size": 16}, "plan": {"threads": 1}}
@@ -305,7 +303,6 @@ def test_a_run_directory_without_permission(killed: Path) -> None:
 def test_a_run_that_never_began_is_not_unfinished(tmp_path: Path) -> None:
     (tmp_path / "tabular" / "001").mkdir(parents=True)
     (tmp_path / "tabular" / "001" / "events.jsonl").touch()
-    assert resuming.finished(RunDirectory(tmp_path / "tabular" / "001"))
     with pytest.raises(UsageError, match="there is no unfinished run"):
         dw.resume(out=tmp_path)
 

@@ -51,3 +51,17 @@ def test_a_run_that_does_not_repeat_itself_is_told():
         decisions.choose(6, "horizon", never)
     with pytest.raises(RunError, match="no decision 'plan' at step 0"):
         Decisions(recorded=[Decision(5, "horizon", 9)]).settle(0, "plan", never)
+
+
+def test_a_decision_of_a_life_that_was_cut_short_may_stand_first():
+    """Life one decided at 80 and was killed; life two ran out of memory at 50, before it came there again."""
+    decisions = Decisions(recorded=[Decision(80, "horizon", 90), Decision(50, "micro-batch of main", 4)])
+    assert decisions.choose(50, "micro-batch of main", never) == 4
+    assert decisions.choose(80, "horizon", never) == 90
+
+
+def test_what_was_decided_before_training_waits_however_far_the_state_has_come():
+    decisions = Decisions(recorded=[Decision(0, "baseline boosting", "left out"), Decision(5, "horizon", 9)])
+    decisions.skip(10)
+    assert decisions.choose(11, "horizon", lambda: (20, "anew")) == 20
+    assert decisions.choose(0, "baseline boosting", never) == "left out"

@@ -109,3 +109,25 @@ def test_the_first_fault_is_named_and_the_network_is_left_as_it_was(network, los
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_memory_that_does_not_suffice_elsewhere_is_said_in_words():
+    with pytest.raises(RunError, match="memory did not suffice for training: no room"), guards.in_words("training"):
+        raise torch.OutOfMemoryError("no room")
+    with pytest.raises(RuntimeError, match="shapes"), guards.in_words("training"):
+        raise RuntimeError("shapes do not match")
+
+
+def test_one_example_cannot_be_normalised_and_that_is_said():
+    normal = torch.nn.BatchNorm1d(2)
+    with pytest.raises(RunError, match="cannot learn from one example at once"), guards.in_words("training"):
+        normal(torch.zeros(1, 2))
+
+
+def test_a_state_of_another_network_is_refused():
+    one, two = {"network.w": torch.zeros(2, 3)}, {"network.w": torch.zeros(3, 3), "best.w": torch.zeros(1)}
+    guards.check_same(one, one)
+    with pytest.raises(RunError, match=r"'w' is \(3, 3\) there and \(2, 3\) here"):
+        guards.check_same(one, two)
+    with pytest.raises(RunError, match=r"'v' is absent there and \(1,\) here"):
+        guards.check_same({**one, "network.v": torch.zeros(1)}, one)

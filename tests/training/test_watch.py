@@ -91,3 +91,11 @@ def test_checks_do_not_count() -> None:
     for second in range(0, 100, 10):
         assert watch.look(10 * second, float(second)) is None
         watch.pause(9.0)
+
+
+def test_threads_that_a_restored_run_uses_are_known():
+    """Two were planned; one was chosen by the life before: it is worth asking again after a while."""
+    watch = Watch(100.0, 2, 2)
+    watch.uses(1)
+    asked = [watch.look(100 * second, float(second)) for second in range(40)]
+    assert next(why for why in asked if why).endswith("1 of 2 threads")

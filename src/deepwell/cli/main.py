@@ -18,25 +18,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     # It must be said before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    asked = parse(arguments)
-    from deepwell.cli import commands
-    from deepwell.core.errors import DeepwellError, Interrupted
-
-    # Until a run listens for itself, SIGTERM ends a command as Ctrl-C does.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        commands.run(asked, ["deepwell", *arguments])
-        sys.stdout.flush()
+        # Until a run listens for itself, SIGTERM ends a command as Ctrl-C does.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return _run(arguments)
     except BrokenPipeError:
         # The reader of our output has left (`| head`): nothing more to say, and nowhere to say it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        from deepwell.core.errors import Interrupted
+
+        trained = arguments[:1] in (["train"], ["demo"])
+        sys.stderr.write("\ninterrupted" + (" before training began; nothing was written\n" if trained else "\n"))
+        return Interrupted.exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    asked = parse(arguments)
+    from deepwell.cli import commands
+    from deepwell.core.errors import DeepwellError
+
+    try:
+        commands.run(asked, ["deepwell", *arguments])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except (DeepwellError, OSError, MemoryError) as error:
         return _explain(error, asked)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted before training began; nothing was written\n")
-        return Interrupted.exit_code
     return 0
 
 

@@ -225,9 +225,10 @@ def _fit(
     if test is not None:
         examples["test"] = test
     changed = replace(prepared, task=task, examples=examples)
-    return fitting.fit(
+    predictor, _ = fitting.fit(
         changed, TrainOptions(steps=steps, seed=seed, device="cpu"), fitting.Memory(), lambda: False, None
     )
+    return predictor
 
 
 def _loss(predictor: Predictor, examples: Examples) -> float:

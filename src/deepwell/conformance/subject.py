@@ -59,7 +59,9 @@ class Subject:
 def train(name: str, directory: Path, seconds: float) -> Subject:
     """Train a task on its demo through the command line. Raises RunError with what the command said when it fails."""
     words = ["train", "--task", name, "--demo", "--time", f"{seconds:g}s", "--out", str(directory / "runs"), "--quiet"]
-    command([*words, "--plan", "threads=1", "--plan", "precision=float32"])  # the seconds are for steps, not for measuring
+    command(
+        [*words, "--plan", "threads=1", "--plan", "precision=float32"]
+    )  # the seconds are for steps, not for measuring
     task = tasks.find(name)
     return Subject(name, task, Run(find(directory / "runs" / task.name() / "001"), task), directory)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.table import PARTS, Column, ImageFile, Table
+from deepwell.runs.options import IN_MEMORY
 from deepwell.store.files import sha256
 
 MOST_FILES_LISTED = 64
@@ -42,22 +45,37 @@ def source(data: Any) -> Any:
         return str(Path(data).absolute())
     if isinstance(data, list) and data and all(isinstance(d, str | Path) for d in data):
         return [source(d) for d in data]
-    return None if data is None else f"a {type(data).__name__} in memory"
+    return None if data is None else f"a {type(data).__name__}{IN_MEMORY}"
 
 
-def file_parts(table: Table, assignment: NDArray[np.int8]) -> dict[str, list[str]]:
-    """sha256 of each file -> the parts that its rows went to; empty for data made in memory."""
+@dataclass(frozen=True)
+class HashedFile:
+    """A file (the first of those with the same bytes) and the parts that its rows went to."""
+
+    path: str
+    parts: list[str]
+
+
+def file_parts(table: Table, assignment: NDArray[np.int8]) -> dict[str, HashedFile]:
+    """sha256 of each file -> HashedFile; empty for data made in memory."""
     found: dict[str, set[str]] = {}
+    paths: dict[str, str] = {}
+
+    def add(path: str, parts: Iterable[int]) -> None:
+        if Path(path).is_file():
+            digest = sha256(Path(path))
+            paths.setdefault(digest, path)
+            found.setdefault(digest, set()).update(PARTS[p] for p in parts)
+
     origin = table.origin
     for number, path in enumerate(origin.files if origin else ()):
-        if origin and Path(path).is_file():
-            parts = np.unique(assignment[origin.file == number]).tolist()
-            found.setdefault(sha256(Path(path)), set()).update(PARTS[p] for p in parts)
+        if origin:
+            add(path, np.unique(assignment[origin.file == number]).tolist())
     for column in _pictures(table):
         for cell, part in zip(column, assignment, strict=True):
-            if cell is not None and Path(str(cell)).is_file():
-                found.setdefault(sha256(Path(str(cell))), set()).add(PARTS[part])
-    return {digest: sorted(parts) for digest, parts in found.items()}
+            if cell is not None:
+                add(str(cell), [int(part)])
+    return {digest: HashedFile(paths[digest], sorted(parts)) for digest, parts in found.items()}
 
 
 def _pictures(table: Table) -> list[Column]:

@@ -46,7 +46,8 @@ class Course:
 
     decisions: where open choices are made. checkpoints: where the state is saved; start: the state to go on from. began:
     time.perf_counter() when this process took the run up. closing: (untrained predictor, seconds left) -> how long what
-    follows training takes, see expected.Closing. clock: of the training, for tests.
+    follows training takes, see expected.Closing. leave: called when training has ended, to raise what ends the run. clock:
+    of the training, for tests.
     """
 
     decisions: Decisions = field(default_factory=Decisions)
@@ -54,6 +55,7 @@ class Course:
     start: Checkpoint | None = None
     began: float | None = None
     closing: Callable[[Predictor, float], Proposal] | None = None
+    leave: Callable[[], None] | None = None
     clock: Callable[[], float] = time.monotonic
 
     @property
@@ -89,11 +91,11 @@ def fit(
     stop: Callable[[], bool],
     seconds: float | None,
     course: Course | None = None,
-) -> Predictor:
+) -> tuple[Predictor, bool]:
     """Build, train and calibrate the network; `seconds`: limit of training and what follows it, None without one.
 
-    Returns the Predictor of the very contents that will be sealed (but for evidence and card).
-    Raises RunError when training fails.
+    Returns the Predictor of the very contents that will be sealed (but for evidence and card), and whether training was
+    stopped before its end. Raises RunError when training fails, and what course.leave raises when it has ended.
     """
     task = prepared.task
     course = course or Course()
@@ -113,19 +115,21 @@ def fit(
         began = time.perf_counter()
         job = planned(job, fixed={*options.plan, *(["device"] if options.device != plan.AUTO else [])})
         reach = ceiling(job)
-        if seconds is not None:  # what measuring took is taken off the limit
-            seconds = max(1.0, seconds - (time.perf_counter() - began))
+        if seconds is not None:  # less what measuring took, and what a life before the first checkpoint took
+            seconds = max(1.0, min(seconds, left) - (time.perf_counter() - began))
         job = replace(job, budget=replace(job.budget, seconds=seconds, spent=course.spent()))
         torch.set_num_threads(job.plan.threads)
         trained = loop.fit(_expecting(job, prepared, sizes, options, course), course.start)
-    if job.decisions.left:
+    if course.leave is not None:
+        course.leave()
+    if job.decisions.left and not trained.interrupted:
         raise RunError(f"{job.decisions.left} recorded decisions were never asked for: the run does not repeat itself")
     if reach is not None:
-        record.emit(reach.event(trained.steps * job.plan.batch_size / max(trained.seconds, 1e-9)))
+        record.emit(reach.event(trained.steps * job.plan.batch_size / max(trained.stepping, 1e-9)))
     contents = _contents(prepared, trained.weights, sizes)
     uncalibrated = Predictor(contents, type(task), job.plan.device)
     contents = replace(contents, calibration=_calibrate(prepared, uncalibrated, record))
-    return Predictor(contents, type(task), job.plan.device)
+    return Predictor(contents, type(task), job.plan.device), trained.interrupted
 
 
 def _job(
@@ -190,7 +194,7 @@ def fit_model(data: Any, options: TrainOptions) -> Predictor:
     """
     prepared = prepare(data, options, test_share=0.0)
     seconds = None if options.time is None else max(1.0, options.time - sum(prepared.seconds.values()))
-    return fit(prepared, options, Memory(), lambda: False, seconds)
+    return fit(prepared, options, Memory(), lambda: False, seconds)[0]
 
 
 def _judge(prepared: Prepared) -> Callable[[torch.nn.Module], Mapping[str, float]] | None:

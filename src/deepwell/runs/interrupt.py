@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM: the first sets a flag that the loop reads at a step boundary, the second leaves at once.
+"""Ctrl-C, SIGTERM and SIGHUP: the first sets a flag that the loop reads at a step boundary, the second leaves at once.
 
-Ctrl-C wants what there is so far: the best weights are sealed. SIGTERM comes from a machine that will be gone in seconds: the
-state is saved, and the run is left.
+Ctrl-C wants what there is so far: the best weights are sealed. SIGTERM comes from a machine that will be gone in
+seconds, SIGHUP from a terminal that is gone: the state is saved, and the run is left.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deepwell.core.errors import Interrupted
 
 
 class Stop:
-    """Whether somebody asked the run to stop, and whether nothing but saving the state should follow (SIGTERM)."""
+    """Whether somebody asked the run to stop, and whether nothing but saving the state should follow (SIGTERM, SIGHUP)."""
 
     requested = False
     leave = False
@@ -28,7 +28,10 @@ class Stop:
 
 @contextmanager
 def stopping() -> Iterator[Stop]:
-    """Listen for SIGINT and SIGTERM while the context lasts; elsewhere than in the main thread nothing is changed."""
+    """Listen for signals to stop while the context lasts; elsewhere than in the main thread nothing is changed.
+
+    What is ignored stays ignored: `nohup` wants a run to outlive its terminal.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -37,9 +40,10 @@ def stopping() -> Iterator[Stop]:
     def hear(number: int, frame: FrameType | None) -> None:
         if stop.requested:
             os._exit(Interrupted.exit_code)
-        stop.requested, stop.leave = True, number == signal.SIGTERM
+        stop.requested, stop.leave = True, number != signal.SIGINT
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, hear) for number in heard}
     try:
         yield stop
     finally:

@@ -157,10 +157,15 @@ def to_json(options: Any) -> dict[str, Any]:
     Files are named by absolute paths, so that the run can be taken up again from another directory.
     """
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    return {name: _absolute(_json(value)) if name in FILES else _json(value) for name, value in values.items()}
+    told = {name: _absolute(_json(value)) if name in FILES else _json(value) for name, value in values.items()}
+    if isinstance(values.get("test"), Mapping):
+        told["test"] = f"a {type(values['test']).__name__}{IN_MEMORY}"
+    return told
 
 
 FILES = ("names", "schema", "task", "test")
+IN_MEMORY = " in memory"
+"""How data given as an object are told: a type's name and this."""
 
 
 def _absolute(value: Any) -> Any:
@@ -174,4 +179,4 @@ def _json(value: Any) -> Any:
         return dict(value)
     if isinstance(value, tuple | list):
         return [_json(v) for v in value]
-    return str(value) if isinstance(value, Path) else f"a {type(value).__name__} in memory"
+    return str(value) if isinstance(value, Path) else f"a {type(value).__name__}{IN_MEMORY}"

@@ -26,7 +26,7 @@ from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import Edits, describe, recognise
 from deepwell.data.splits import Parts, split
 from deepwell.data.usable import stop_if_many
-from deepwell.runs.fingerprint import file_parts, fingerprint
+from deepwell.runs.fingerprint import HashedFile, file_parts, fingerprint
 from deepwell.runs.options import SchemaAsked, TrainOptions
 from deepwell.store import json as strict_json
 
@@ -43,13 +43,14 @@ class Prepared:
     task_reason: str
     data: Mapping[str, Any]
     columns: Sequence[Mapping[str, Any]]
-    files: Mapping[str, Sequence[str]]
+    files: Mapping[str, HashedFile]
     parts: Parts
     pipeline: Pipeline
     examples: Mapping[str, Examples]
     rejected: Sequence[Rejected]
     rows_read: int
     seconds: Mapping[str, float]
+    notes: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -121,7 +122,10 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     if examples["train"].count == 0:
         raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")
     clock.lap("fit")
-    return Prepared(task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps)
+    notes = pipeline.storage.notes if isinstance(pipeline, FieldPipeline) and pipeline.storage else []
+    return Prepared(
+        task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps, notes
+    )
 
 
 def _each(parts: Parts) -> list[Part]:

@@ -23,14 +23,14 @@ from deepwell.core.runner import Sink
 from deepwell.reports import render
 from deepwell.runs import fitting, machine
 from deepwell.runs.interrupt import stopping
-from deepwell.runs.options import TrainOptions, parse, to_json
+from deepwell.runs.options import IN_MEMORY, TrainOptions, parse, to_json
 from deepwell.runs.prepare import Prepared, prepare
 from deepwell.runs.run import Run
-from deepwell.runs.stage import Stage, carry_out, open_record
+from deepwell.runs.stage import Stage, carry_out, inputs, open_record
 from deepwell.store import json as strict_json
 from deepwell.store.files import failpoint, sha256, sweep, write_file
 from deepwell.store.json import Limit
-from deepwell.store.lock import own
+from deepwell.store.lock import own, owned
 from deepwell.tracking import record
 from deepwell.tracking.directory import RunDirectory, create, find, runs_in
 from deepwell.tracking.record import Record
@@ -45,6 +45,7 @@ def resume(
     sinks: Sequence[Sink] = (),
     *,
     data: Any = None,
+    test: Any = None,
     out: str = "runs",
     started: float | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -60,8 +61,13 @@ def resume(
         events = record.read(directory.record)
         _refuse_finished(directory, events)
         opening = _opening(directory)
+        if "repeats" in opening:
+            raise UsageError(
+                f"the run {str(directory)!r} repeats {opening['repeats']} and was stopped",
+                repair=f"start it again: `deepwell train --replay {opening['repeats']}`",
+            )
         options = parse(TrainOptions, opening["options"])
-        prepared = _same_data(directory, opening, options, data)
+        prepared = _same_data(directory, opening, options, (data, test))
         sweep(directory.path)
         start = latest(directory.checkpoints) or Checkpoint(0, {}, {})
         with stopping() as stop, Record(directory.record, sinks) as writing:
@@ -74,7 +80,9 @@ def resume(
                 clock=clock,
             )
             opened = _rewind(writing, directory, events, start, opening)
-            return carry_out(Stage(prepared, options, directory, writing, started, stop, course, opened))
+            # The time limit counts the whole run, so what earlier lives have used counts as if it had been just now.
+            began = started - _spent(events)
+            return carry_out(Stage(prepared, options, directory, writing, began, stop, course, opened))
 
 
 def replay(
@@ -86,15 +94,15 @@ def replay(
     """
     first = find(path)
     events = record.read(first.record)
-    if not first.model.is_file() or events[-1].get("status") not in ("done", "interrupted"):
+    if not first.model.is_file() or record.status(events) not in ("done", "interrupted"):
         raise UsageError(f"the run {str(first)!r} has not ended", repair=f"`deepwell resume {first}` finishes it")
     opening = _opening(first)
     again = replace(parse(TrainOptions, opening["options"]), out=options.out)
-    prepared = _same_data(first, opening, again, None)
+    prepared = _same_data(first, opening, again)
     directory = create(again.out, prepared.name)
     with own(directory.path), stopping() as stop, Record(directory.record, sinks) as writing:
-        course = fitting.Course(decisions=Decisions(writing.decide, recorded(events), replay=True))
-        stage = Stage(prepared, again, directory, writing, started, stop, course)
+        course = fitting.Course(decisions=Decisions(writing.decide, _until_stop(recorded(events)), replay=True))
+        stage = Stage(prepared, again, directory, writing, started, stop, course, repeats=str(first))
         open_record(stage, opening["source"], command)
         writing.emit({"event": "note", "text": f"this run repeats {first}" + _other_machine(opening)})
         try:
@@ -119,9 +127,24 @@ def recorded(events: Sequence[Mapping[str, Any]]) -> list[Decision]:
     ]
 
 
+def _until_stop(decisions: list[Decision]) -> list[Decision]:
+    """Without what an earlier life decided beyond the step at which the run was stopped for good."""
+    stops = [d.step for d in decisions if d.what == "stop"]
+    return [d for d in decisions if d.step <= stops[-1]] if stops else decisions
+
+
+def _spent(events: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds that earlier lives of a run used, as far as their events tell: before training, and in training."""
+    before = sum(
+        e["wall"]["seconds"] for e in events if e["event"] == "phase" and e["name"] in ("read", "fit", "baselines")
+    )
+    seconds = [e["wall"]["seconds"] for e in events if e["event"] == "progress" and "wall" in e]
+    return float(before + max(seconds, default=0.0))
+
+
 def newest(root: str | Path) -> RunDirectory:
     """The unfinished run below `root` that was started last. Raises UsageError where there is none."""
-    unfinished = [d for d in runs_in(root) if not finished(d)]
+    unfinished = [d for d in runs_in(root) if _to_resume(d)]
     if not unfinished:
         raise UsageError(f"there is no unfinished run in {str(root)!r}", repair="name a run: `deepwell resume RUN`")
     return max(unfinished, key=lambda d: (str(_opening(d).get("wall", {}).get("started", "")), d.name))
@@ -132,19 +155,18 @@ def same_command(directory: RunDirectory, data: Mapping[str, Any], options: Trai
     asked = {**to_json(options), "out": None}
     found = []
     for other in runs_in(directory.path.parents[1]):
-        if other.path != directory.path and other.path.parent == directory.path.parent and not finished(other):
+        if other.path != directory.path and other.path.parent == directory.path.parent and _to_resume(other):
             opening = _opening(other)
             if {**opening["options"], "out": None} == asked and opening["data"]["sha256"] == data["sha256"]:
                 found.append(other)
     return found
 
 
-def finished(directory: RunDirectory) -> bool:
-    """Whether a run has come to its end; also True for a directory that never had a run to go on with."""
-    if not directory.run.is_file():
-        return True
-    last = directory.record.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
-    return b'"event":"end"' in last and b'"status":"done"' in last
+def _to_resume(directory: RunDirectory) -> bool:
+    """Whether a run has begun, has not come to its end, is nobody's now, and is no replay."""
+    if not directory.run.is_file() or owned(directory.path) or "repeats" in _opening(directory):
+        return False
+    return record.status(record.read(directory.record)) != "done"
 
 
 def checkpoints(
@@ -187,22 +209,35 @@ def _refuse_finished(directory: RunDirectory, events: Sequence[Mapping[str, Any]
         )
 
 
-def _same_data(directory: RunDirectory, opening: Mapping[str, Any], options: TrainOptions, data: Any) -> Prepared:
-    """The prepared data of the run. Raises DataError, naming the file, when they are not what they were."""
+def _same_data(
+    directory: RunDirectory, opening: Mapping[str, Any], options: TrainOptions, given: tuple[Any, Any] | None = None
+) -> Prepared:
+    """The prepared data of the run. given: data and test rows, where the user gives objects once more; None: a replay.
+
+    Raises DataError, naming the file, when they are not what they were.
+    """
+    data, test = given or (None, None)
     if data is None:
         _check_files(opening)
         data = opening["source"]
-        if isinstance(data, str) and data.endswith(" in memory"):
-            raise UsageError(
-                f"this run was made from {data}, which no file holds", repair="give it again: dw.resume(run, data=...)"
+    for what, name in ((data, "data"), (options.test if test is None else test, "test")):
+        if isinstance(what, str) and what.endswith(IN_MEMORY):
+            repair = f"give it again: dw.resume(run, {name}=...)" if given else "train again with the same object"
+            raise UsageError(f"this run was made from {what}, which no file holds ({name})", repair=repair)
+    for name, digest in opening.get("inputs", {}).items():
+        if inputs(options).get(name) != digest:
+            raise DataError(
+                f"the file of --{name} has changed since the run began",
+                where=str(getattr(options, name)),
+                repair="put the old file back, or start a new run",
             )
-    prepared = prepare(data, options)
+    prepared = prepare(data, options if test is None else replace(options, test=test))
     if prepared.data["sha256"] != opening["data"]["sha256"]:
         split = strict_json.read(directory.split.read_bytes(), str(directory.split), DataError, SPLIT_LIMIT)
-        other = [digest for digest in prepared.files if digest not in split["files"]]
-        named = [f["path"] for f in prepared.data["files"] if f["sha256"] in other]
+        other = [file.path for digest, file in prepared.files.items() if digest not in split["files"]]
         raise DataError(
-            "the data are not those of the run" + (f": {named[0]} is new or has changed" if named else ""),
+            "the data are not those of the run"
+            + (f": {other[0]} is new or has changed" if other else ": a file is gone"),
             repair="put the old data back, or start a new run",
         )
     return prepared

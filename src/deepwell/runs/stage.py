@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,8 @@ class Stage:
     """What the phases of one run share.
 
     started: time.perf_counter() when the time limit of this process began. course: how the training goes on. opened: how
-    often the test part was opened before. times: phase -> seconds, filled as they end.
+    often the test part was opened before. times: phase -> seconds, filled as they end. repeats: the run
+    that this one makes once more.
     """
 
     prepared: Prepared
@@ -59,6 +61,7 @@ class Stage:
     course: fitting.Course = field(default_factory=fitting.Course)
     opened: int = 0
     times: dict[str, float] = field(default_factory=dict)
+    repeats: str = ""
 
     @property
     def key(self) -> Key:
@@ -70,14 +73,17 @@ class Stage:
         self.times[name] = time.perf_counter() - since
         self.record.emit({"event": "phase", "name": name, "wall": {"seconds": self.times[name]}})
 
-    def end(self, status: str, facts: Mapping[str, str]) -> None:
-        """The last event, as far as the disk takes it: a full disk is what ends some runs."""
+    def end(self, status: str, facts: Mapping[str, str]) -> bool:
+        """The last event, as far as the disk takes it (a full disk is what ends some runs); whether it is there to stay."""
         seconds = time.perf_counter() - self.started
         phases = {**self.prepared.seconds, **self.times}
         phases["other"] = max(0.0, seconds - sum(phases.values()))  # imports above all
         wall = {"seconds": seconds, "peak_bytes": machine.peak_bytes(), "phases": phases}
         with suppress(RunError):
             self.record.emit({"event": "end", "status": status, **facts, "wall": wall})
+            self.record.sync()
+            return True
+        return False
 
     def seconds_left(self) -> float | None:
         """What a time limit leaves, at least 1; None without a limit."""
@@ -105,8 +111,8 @@ def carry_out(stage: Stage) -> Run:
             status = "interrupted" if isinstance(error, Interrupted) else "failed"
             stage.end(status, {"reason": error.what if isinstance(error, DeepwellError) else str(error)})
     directory = stage.directory
-    stage.end("interrupted" if stopped else "done", {"report": str(directory.report)})
-    if not stopped and stage.course.checkpoints is not None:
+    ended = stage.end("interrupted" if stopped else "done", {"report": str(directory.report)})
+    if ended and not stopped and stage.course.checkpoints is not None:
         stage.course.checkpoints.clear()
     write_file(directory.report, render(record.read(directory.record)).encode())
     if stopped:
@@ -126,11 +132,9 @@ def _phases(stage: Stage) -> bool:
     if stage.stop.requested:
         raise Interrupted("stopped on request before the network was trained")
     since = time.perf_counter()
-    course = replace(course, began=stage.started, closing=_closing(stage, fitted or ()).rehearse)
-    predictor = fitting.fit(prepared, stage.options, stage.record, stage.stop, stage.seconds_left(), course)
+    course = replace(course, closing=_closing(stage, fitted or ()).rehearse, leave=stage.leave)
+    predictor, stopped = fitting.fit(prepared, stage.options, stage.record, stage.stop, stage.seconds_left(), course)
     stage.phase("train", since)
-    stage.leave()
-    stopped = stage.stop.requested
     if fitted is None:
         fitted = _baselines(stage)
         stage.leave()
@@ -171,11 +175,17 @@ def _late(stage: Stage) -> bool:
     return left is not None and bool(kept) and left < HURRY * float(kept[-1]["seconds"])
 
 
+def inputs(options: TrainOptions) -> dict[str, str]:
+    """Option -> sha256 of the file that it names, for those that decide what is trained besides the data."""
+    named = {name: getattr(options, name) for name in ("names", "schema", "task")}
+    return {n: sha256(Path(p)) for n, p in named.items() if isinstance(p, str | Path) and Path(p).is_file()}
+
+
 def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
     """Write down what is known before training; run.json last, so that a run that has one has all the rest."""
     prepared, options, directory = stage.prepared, stage.options, stage.directory
     task, parts = prepared.task, prepared.parts
-    opening = {
+    opening: dict[str, Any] = {
         "id": f"{directory.path.parent.name}/{directory.path.name}",
         "task": prepared.name,
         "command": list(command) or ["python", *sys.argv],
@@ -187,6 +197,8 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
         "machine": machine.machine(),
         "data": prepared.data,
         "config": knobs.to_json(task.config),
+        "inputs": inputs(options),
+        **({"repeats": stage.repeats} if stage.repeats else {}),
         "wall": {"started": datetime.now().astimezone().isoformat(timespec="seconds")},
     }
     write_file(directory.schema, strict_json.write(task.schema.to_json()))
@@ -200,7 +212,7 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
         "parts": list(PARTS),
         "rows": rows,
     }
-    split["files"] = dict(prepared.files)
+    split["files"] = {digest: file.parts for digest, file in prepared.files.items()}
     write_file(directory.split, strict_json.write(split))
     lines = b"".join(strict_json.write({"where": r.where, "reason": r.reason}) + b"\n" for r in prepared.rejected)
     write_file(directory.rejected, lines)
@@ -218,6 +230,8 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
             "rows": [{"where": r.where, "reason": r.reason} for r in prepared.rejected[:100]],
         }
     )
+    for note in prepared.notes:
+        emit({"event": "note", "text": note})
     for name, seconds in prepared.seconds.items():
         emit({"event": "phase", "name": name, "wall": {"seconds": seconds}})
     stage.record.sync()

@@ -16,6 +16,7 @@ from deepwell.runs.prepare import prepare
 from deepwell.runs.run import Run
 from deepwell.runs.stage import Stage, carry_out, open_record
 from deepwell.store.lock import own
+from deepwell.tracking import record
 from deepwell.tracking.directory import create
 from deepwell.tracking.record import Record
 from deepwell.training import plan
@@ -45,6 +46,7 @@ def train(
     with own(directory.path), stopping() as stop, Record(directory.record, sinks) as writing:
         course = fitting.Course(
             decisions=Decisions(writing.decide),
+            began=started,
             checkpoints=resume.checkpoints(directory, options, clock, writing),
             clock=clock,
         )
@@ -56,7 +58,8 @@ def train(
         try:
             return carry_out(stage)
         except Interrupted:
-            if directory.model.exists() or directory.checkpoints.exists():
+            began = any(e["event"] == "progress" for e in record.read(directory.record))
+            if began or directory.model.exists() or directory.checkpoints.exists():
                 raise
     shutil.rmtree(directory.path)
     raise Interrupted("stopped on request before the network was trained; nothing was kept")

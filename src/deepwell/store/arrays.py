@@ -40,7 +40,7 @@ from numpy.typing import DTypeLike, NDArray
 from deepwell.core.errors import BundleError, RunError
 from deepwell.core.text import escape_terminal
 from deepwell.store import json
-from deepwell.store.files import failpoint, open_regular, read_exactly, write_file
+from deepwell.store.files import failpoint, open_regular, read_exactly, sync_directory, write_file
 
 LIMIT_BYTES = 20 << 30
 """What the entries of a cache take together unless told otherwise."""
@@ -225,11 +225,11 @@ class ArrayCache:
             yield writer
             with _explained(str(target)):
                 writer._finish(temporary, what)
-                _sync(temporary)
+                sync_directory(temporary)
                 failpoint("array.rename")
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
                 _rename(temporary, target)
-                _sync(self.root)
+                sync_directory(self.root)
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -368,15 +368,6 @@ def _remove(path: Path, root: Path) -> bool:
         return True
     except OSError:  # in use, or not ours to remove
         return False
-    finally:
-        os.close(descriptor)
-
-
-def _sync(directory: Path) -> None:
-    """Have the names in a directory on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -65,7 +65,7 @@ def write_file(path: Path_, data: Bytes | Iterable[Bytes]) -> None:
             failpoint("file.rename")
             os.replace(temporary, target)
             failpoint("file.sync-parent")
-            _sync(target.parent)
+            sync_directory(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -100,11 +100,11 @@ def seal_directory(path: Path_, files: Mapping[str, Bytes], facts: Mapping[str, 
             failpoint("directory.manifest")
             _write_new(temporary / manifest.NAME, [manifest.write(files, facts or {})])
             failpoint("directory.sync")
-            _sync(temporary)
+            sync_directory(temporary)
             failpoint("directory.rename")
             temporary.rename(target)
             failpoint("directory.sync-parent")
-            _sync(target.parent)
+            sync_directory(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     failpoint("directory.verify")
@@ -247,8 +247,8 @@ def _write_new(path: Path, pieces: Iterable[Bytes]) -> None:
         os.fsync(file.fileno())
 
 
-def _sync(directory: Path) -> None:
-    """Have the names in a directory on the disk."""
+def sync_directory(directory: Path_) -> None:
+    """Have the names in a directory on the disk. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

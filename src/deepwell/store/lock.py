@@ -30,6 +30,21 @@ def _let_go_in_child() -> None:
 os.register_at_fork(after_in_child=_let_go_in_child)
 
 
+def owned(directory: str | os.PathLike[str]) -> bool:
+    """Whether a process that lives owns the directory now."""
+    try:
+        descriptor = os.open(Path(directory, NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def own(directory: str | os.PathLike[str]) -> Iterator[None]:
     """Own a directory until the block ends or the process dies.

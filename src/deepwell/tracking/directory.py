@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +100,8 @@ def create(root: str | Path, task: str) -> RunDirectory:
             except FileExistsError:  # another run took the number a moment ago
                 number += 1
                 continue
-            _sync(parent)
+            files.sync_directory(parent)
+            files.sync_directory(parent.parent)
             return RunDirectory(path)
     except OSError as error:
         raise UsageError(
@@ -128,15 +128,6 @@ def sealed(path: str | Path) -> Path:
     if not model.exists():
         raise UsageError(f"the run {str(asked)!r} has no model: it ended before one was sealed")
     return model
-
-
-def _sync(directory: Path) -> None:
-    """Makes new names in a directory survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def find(path: str | Path) -> RunDirectory:

@@ -171,6 +171,11 @@ BEGINNING = ("expected", "network")
 """Events without a step that open a training: told again where it begins again, and only there."""
 
 
+def status(events: Sequence[Mapping[str, Any]]) -> str:
+    """How a run ended, by its events as `read` gives them: done, interrupted or failed; unfinished where it has no end."""
+    return next((str(e["status"]) for e in reversed(events) if e["event"] == "end"), "unfinished")
+
+
 def effective(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The events that count: each `rewind` {step} takes back what came after that step, which happens again below it.
 

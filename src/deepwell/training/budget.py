@@ -145,6 +145,7 @@ class Timekeeper:
         self._since_step = 0
         self._mark = WARMING  # then PROBING, then an index into MARKS
         self._checks: list[float] = []
+        self._idle = self._spent
         self.rate: float | None = None
 
     @property
@@ -174,13 +175,20 @@ class Timekeeper:
         """Seconds since training began."""
         return self._clock() - self._begun
 
+    @property
+    def times(self) -> tuple[float, float]:
+        """Seconds since training began; and of these in steps: no checks, saving, measuring, nor the start of a resumed run."""
+        elapsed = self.elapsed()
+        return elapsed, elapsed - self._idle
+
     def paused(self, seconds: float) -> None:
         """Something other than steps took so long: it does not count against their speed."""
         self._since += seconds
+        self._idle += seconds
 
     def checked(self, seconds: float) -> None:
         """A check took so long: it does not count against the speed of steps, and others will come."""
-        self._since += seconds
+        self.paused(seconds)
         self._checks.append(seconds)
 
     def close(self, steps: int) -> None:
@@ -242,6 +250,7 @@ class Timekeeper:
             "mark": self._mark,
             "ceiling": self._ceiling,
             "rate": self.rate,
+            "idle": self._idle,
             "checks": list(self._checks),
         }
 
@@ -255,3 +264,4 @@ class Timekeeper:
         self._whole = math.inf if state["whole"] is None else state["whole"]
         self._since_step, self._mark, self._ceiling = state["since_step"], state["mark"], state["ceiling"]
         self.rate, self._checks = state["rate"], list(state["checks"])
+        self._idle = state["idle"] + self._spent

@@ -11,7 +11,6 @@ full now costs nothing that was saved before: training goes on and saving is tri
 from __future__ import annotations
 
 import math
-import os
 import re
 import secrets
 import shutil
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from deepwell.core.errors import BundleError, RunError
 from deepwell.store import json as strict_json
 from deepwell.store import tensors as safetensors
-from deepwell.store.files import failpoint, open_directory, seal_directory, sweep, verify_directory
+from deepwell.store.files import failpoint, open_directory, seal_directory, sweep, sync_directory, verify_directory
 
 KEEP = 2
 """Checkpoints that are kept; the older one is for the day on which the newer turns out damaged."""
@@ -107,7 +106,7 @@ class Checkpoints:
         try:
             if not self.directory.is_dir():
                 self.directory.mkdir(mode=0o700)
-                _sync(self.directory.parent)
+                sync_directory(self.directory.parent)
         except OSError as error:
             raise RunError(f"no checkpoint can be saved: {error.strerror}", where=str(self.directory)) from error
         target = self.directory / f"step-{step:09d}"
@@ -160,15 +159,6 @@ def latest(directory: Path) -> Checkpoint | None:
             _remove(later)
         return Checkpoint(step, arrays, facts, damaged)
     return Checkpoint(0, {}, {}, damaged) if damaged else None
-
-
-def _sync(directory: Path) -> None:
-    """Have the names in a directory on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -42,8 +42,10 @@ class Decisions:
         replay: bool = False,
     ) -> None:
         self._write, self._replay = write, replay
-        self._first = [d for d in recorded if d.step == 0]
-        self._recorded = [d for d in recorded if d.step > 0]
+        # A decision of a life that was cut short may stand before one of an earlier step that a later life made.
+        ordered = sorted(recorded, key=lambda d: d.step)
+        self._first = [d for d in ordered if d.step == 0]
+        self._recorded = [d for d in ordered if d.step > 0]
 
     @property
     def left(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from deepwell.training.updates import LossFunction
 MOST_SKIPPED = 10
 """Steps that may be skipped in a run, under the policy `skip`."""
 NOTHING_FOUND = "taken again, the step is finite: later steps have changed the weights"
+_LONELY = "more than 1 value per channel"
 _NO_ROOM = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -27,6 +28,27 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_ROOM)
+
+
+@contextmanager
+def in_words(what: str) -> Iterator[None]:
+    """Raise RunError, naming what was under way, where memory did not suffice or a batch was too small to be normalised."""
+    try:
+        yield
+    except ValueError as error:
+        if _LONELY not in str(error):
+            raise
+        raise RunError(
+            f"batch normalisation cannot learn from one example at once, in {what}: {error}",
+            repair="another batch size (--set batch_size=...), or a larger micro-batch (--plan micro_batch=...)",
+        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise RunError(
+            f"memory did not suffice for {what}: {str(error).splitlines()[0] if str(error) else 'the system gave none'}",
+            repair="a smaller network (--size tiny), or a machine with more memory",
+        ) from error
 
 
 def smaller(micro_batch: int, batch: int, coupled: bool) -> int:
@@ -46,6 +68,18 @@ def smaller(micro_batch: int, batch: int, coupled: bool) -> int:
             repair="a smaller network (--size tiny), or a machine with more memory",
         )
     return (now + 1) // 2
+
+
+def check_same(mine: Mapping[str, Tensor], saved: Mapping[str, Any]) -> None:
+    """Raise RunError where a saved state is not one of this network."""
+    own = {name: tuple(tensor.shape) for name, tensor in mine.items() if name.startswith("network.")}
+    theirs = {name: tuple(array.shape) for name, array in saved.items() if name.startswith("network.")}
+    for name in sorted(own.keys() ^ theirs.keys() | {n for n in own.keys() & theirs.keys() if own[n] != theirs[n]}):
+        raise RunError(
+            f"the saved state is that of another network: {name.removeprefix('network.')!r} is {theirs.get(name, 'absent')} "
+            f"there and {own.get(name, 'absent')} here",
+            repair="was the task or a library changed since? Start a new run",
+        )
 
 
 def name_fault(

@@ -69,7 +69,8 @@ class Trained:
     """The outcome: weights (name -> CPU tensor, as in the module's state_dict), and where they come from.
 
     step: the step whose weights these are; steps: how many were taken in all. chosen: "ema" or "raw". values: their
-    measures on the select part, empty if never judged. interrupted: stop() ended the run. seconds: spent in training.
+    measures on the select part, empty if never judged. interrupted: stop() ended the run. seconds: spent in
+    training; stepping: of these, in steps.
     """
 
     weights: Mapping[str, Tensor]
@@ -79,3 +80,4 @@ class Trained:
     steps: int
     values: Mapping[str, float]
     seconds: float
+    stepping: float

@@ -60,6 +60,7 @@ def fit(job: Job, start: Checkpoint | None = None) -> Trained:
     """
     loop = Loop(job)
     if start is not None and start.arrays:
+        guards.check_same(loop.state()[0], start.arrays)
         loop.restore({n: torch.from_numpy(np.array(a)) for n, a in start.arrays.items()}, start.facts)
     return loop.run()
 
@@ -78,10 +79,8 @@ class Loop:
         self._order = Order(job.examples.count, plan.batch_size, job.key.fold("examples"), costs, plan.window)
         self._feed = Feed(job.examples, self._device)
         self._updaters = [Updater(self._network, u, job.loss, job.recipe, plan) for u in job.updates]
-        if plan.compile:
-            steady = job.examples.costs is None and not plan.micro_batch
-            for updater in self._updaters:
-                updater.network = compiled(self._network, steady)
+        steady = job.examples.costs is None and not plan.micro_batch
+        self._seen = compiled(self._network, steady) if plan.compile else self._network
         self._average = Average(self._network, job.recipe.ema) if job.recipe.ema > 0 else None
         self._selection = Selection(job.judge, job.watch, job.direction)
         self._plateau = Plateau() if job.recipe.schedule == "plateau" else None
@@ -93,7 +92,7 @@ class Loop:
         self._pace = Pace(job)
         self._reporter = Reporter(job.sink, self._order)
         self._steps, self._cooling, self._skipped = 0, False, 0
-        self._micro = job.plan.micro_batch
+        self._cut_to(plan.micro_batch)
         self._growing = type(job.examples).advance is not Examples.advance
 
     @property
@@ -103,7 +102,7 @@ class Loop:
 
     def run(self) -> Trained:
         """Train to the end. See fit."""
-        with using_threads(self._pace.threads):
+        with using_threads(self._pace.threads), guards.in_words("training"):
             if self._steps == 0:
                 self._follow("horizon", self._horizon.steps, "steps of all epochs" + self._limit())
             while not self.finished:
@@ -148,14 +147,13 @@ class Loop:
         """One update; again with half the micro-batch, as if nothing had been, where memory did not suffice."""
         decisions, step, what = self._job.decisions, self._steps + 1, f"micro-batch of {updater.update.name}"
         while decisions.left and (recorded := decisions.choose(step, what, lambda: None)) is not None:
-            self._micro = recorded
+            self._cut_to(recorded)
         sums = self._gradients(updater, number, index)
         while sums is None:
             updater.undo()
-            updater.network = self._network  # a compiled one may be made for batches of this size
             smaller = guards.smaller(self._micro, len(index), updater.update.coupled)
             why = f"memory did not suffice for {self._micro or len(index)} examples"
-            self._micro = decisions.record(step, what, smaller, why)
+            self._cut_to(decisions.record(step, what, smaller, why))
             sums = self._gradients(updater, number, index)
         updater.finish(sums, self.learning_rate(self._steps))
         self._meter.add(self._steps + 1, updater.update.name, sums)
@@ -186,6 +184,12 @@ class Loop:
             draw = draw.fold("update", number)
             self._seed(draw)
         return batch, draw
+
+    def _cut_to(self, micro_batch: int) -> None:
+        """From now on so many examples at once; a compiled network serves only the size that it was made for."""
+        self._micro = micro_batch
+        for updater in self._updaters:
+            updater.network = self._seen if micro_batch == self._job.plan.micro_batch else self._network
 
     def _cut(self, index: IntArray, coupled: bool) -> list[IntArray]:
         """The micro-batches of a batch: nearly equal, none larger than the plan says."""
@@ -298,9 +302,13 @@ class Loop:
     def _save(self, must: bool = False) -> None:
         if self._job.checkpoints is None:
             return
+        before = self._keeper.elapsed()
         found, facts = self.state()
         arrays = {n: t.cpu().numpy() for n, t in found.items()}
         self._job.checkpoints.save(self._steps, arrays, facts, must)
+        seconds = self._keeper.elapsed() - before
+        self._keeper.paused(seconds)
+        self._pace.pause(seconds)
 
     def _emit(self, event: str, keys: Mapping[str, Any]) -> None:
         if self._job.sink is not None:
@@ -337,7 +345,7 @@ class Loop:
                 repair="a smaller step size (--set learning_rate=...) helps most often",
             )
         weights = {name: tensor.cpu() for name, tensor in weights.items()}
-        return Trained(weights, step, chosen, interrupted, self._steps, values, self._keeper.elapsed())
+        return Trained(weights, step, chosen, interrupted, self._steps, values, *self._keeper.times)
 
     # state -----------------------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -383,7 +391,7 @@ class Loop:
             self._plateau.restore(facts["plateau"])
         self._job.examples.restore({n: t.numpy() for n, t in under("examples.").items()})
         self._steps, self._cooling, self._skipped = facts["steps"], facts["cooling"], facts["skipped"]
-        self._micro = facts["micro_batch"]
+        self._cut_to(facts["micro_batch"])
         self._pace.use(facts["threads"])
         self._horizon.restore(facts["horizon"])
         self._keeper.restore(facts["keeper"])

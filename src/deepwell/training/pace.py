@@ -44,6 +44,7 @@ class Pace:
     def use(self, threads: int) -> None:
         """From now on so many threads."""
         self.threads = threads
+        self._watch.uses(threads)
         torch.set_num_threads(threads)
 
     def pause(self, seconds: float) -> None:

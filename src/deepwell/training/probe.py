@@ -137,6 +137,10 @@ class _Probe:
         if verdict.holds:
             self._why["precision"] += f"; {verdict.words}"
             return
+        if all(t.plan.threads != self._plan.threads for t in plain):  # one step tells whether they are hopeless
+            plain.append(Trial(self._job, replace(self._plan, precision="float32")))
+            plain[-1].turn(self._end, math.inf)
+        plain = [t for t in plain if t.rate]
         if plain:
             self._take(_best(plain, self._job.plan), [], list(self._why))
         else:

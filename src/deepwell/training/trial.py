@@ -22,6 +22,7 @@ from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
 from deepwell.core.runner import Sink
 from deepwell.training.budget import Budget
+from deepwell.training.guards import out_of_memory
 from deepwell.training.job import Job
 from deepwell.training.loop import Loop
 from deepwell.training.pace import using_threads
@@ -112,6 +113,11 @@ class Trial:
             try:
                 taken = self.step()
             except RunError:
+                self.failed = True
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
                 self.failed = True
                 return
             over = time.perf_counter() > end or taken > HOPELESS * best + (0.0 if number else once)

@@ -62,6 +62,10 @@ class Watch:
         if self._mark is not None:
             self._mark = (self._mark[0], self._mark[1] + seconds)
 
+    def uses(self, threads: int) -> None:
+        """So many threads are in use, by a decision that was recorded or has been made."""
+        self._threads = threads
+
     def settled(self, step: int, seconds: float, threads: int, promised: float, cost: float) -> None:
         """Threads were measured again. promised: steps/s seen then, 0.0 to take those of the next seconds; cost: seconds."""
         same = threads == self._threads
