@@ -9,7 +9,7 @@ from torch import nn
 from deepwell.core.config import Recipe, options
 from deepwell.core.errors import ConfigError
 from deepwell.training.muon import QUINTIC, ROUNDS, hidden, orthogonal
-from deepwell.training.optimisers import NAMES, gradient_norm, make, matrices
+from deepwell.training.optimisers import NAMES, gradient_norm, make, matrices, moments
 
 DECAY = 0.1
 MUON = {"adjust_lr_fn": "match_rms_adamw", "weight_decay": DECAY}
@@ -278,3 +278,20 @@ def test_finds_the_least_of_a_bowl(name, way):
 
 def test_gradient_norm():
     assert gradient_norm([torch.tensor([3.0]), torch.tensor([[0.0, 4.0]])]).item() == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "momentum", "count"),
+    [
+        ("adamw", None, 2),
+        ("adam", None, 2),
+        ("sgd", None, 1),
+        ("sgd", 0.0, 0),
+        ("rmsprop", None, 1),
+        ("rmsprop", 0.5, 2),
+    ],
+)
+def test_what_an_optimiser_remembers_is_as_many_tensors_as_said(name, momentum, count):
+    network, recipe = torch.nn.Linear(3, 2), Recipe(optimiser=name, momentum=momentum)
+    state = make(network, ["weight", "bias"], recipe, fused=True).state()
+    assert moments(recipe) == count == sum(1 for n, t in state.items() if n.endswith(".weight") and t.shape == (2, 3))

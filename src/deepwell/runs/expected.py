@@ -33,6 +33,7 @@ from deepwell.training.averaging import tensors
 from deepwell.training.checkpoints import KEEP
 from deepwell.training.decisions import Proposal
 from deepwell.training.job import Job
+from deepwell.training.optimisers import moments
 from deepwell.training.order import Order
 from deepwell.training.trial import Trial
 
@@ -241,11 +242,13 @@ def _keeps_best(job: Job) -> bool:
 
 
 def checkpoint_bytes(job: Job) -> int:
-    """About how large one checkpoint is: weights, AdamW's two moments, averaged and best weights, state of the examples."""
+    """About how large one checkpoint is: weights, what the optimiser remembers, averaged and best weights, state of the examples."""
     weights = sum(tensor.nbytes for tensor in tensors(job.network).values())
     trained = sum(p.nbytes for p in job.network.parameters() if p.requires_grad)
     copies = 1 + (job.recipe.ema > 0) + _keeps_best(job)
-    return copies * weights + 2 * trained + sum(array.nbytes for array in job.examples.state().values())
+    return (
+        copies * weights + moments(job.recipe) * trained + sum(array.nbytes for array in job.examples.state().values())
+    )
 
 
 def refuse_full_disk(directory: Path, each: int) -> None:

@@ -20,6 +20,7 @@ from deepwell.data import memory
 from deepwell.training.averaging import tensors
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job
+from deepwell.training.optimisers import moments
 from deepwell.training.trial import First
 from deepwell.training.updates import Updater
 
@@ -33,7 +34,7 @@ USABLE = 0.8
 class Need:
     """Bytes of a training beside the examples.
 
-    weights: the network with its buffers. state: gradients, AdamW's two moments and the averaged weights. fixed: of a step,
+    weights: the network with its buffers. state: gradients, what the optimiser remembers and the averaged weights. fixed: of a step,
     whatever its size; example: of each example that is computed at once.
     """
 
@@ -66,7 +67,7 @@ def need(job: Job) -> Need | None:
     lines = [_line(few, more, small) for few, more in zip(_kept(job, small), _kept(job, 2 * small), strict=True)]
     fixed, example = max(lines, key=lambda line: line[0] + line[1] * job.plan.batch_size)
     averaged = weights if job.recipe.ema > 0 else 0
-    return Need(weights, 3 * trained + averaged, fixed, example)
+    return Need(weights, (1 + moments(job.recipe)) * trained + averaged, fixed, example)
 
 
 def free(device: str) -> int | None:

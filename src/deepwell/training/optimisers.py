@@ -62,6 +62,12 @@ def make(network: nn.Module, names: Sequence[str], recipe: Recipe, fused: bool) 
     return Optimiser({n: parameters[n] for n in names}, rules, {n: decay for n in names if n in decaying})
 
 
+def moments(recipe: Recipe) -> int:
+    """How many tensors as large as a weight the recipe's optimiser remembers for it; of muon, the most."""
+    momentum = MOMENTUM.get(recipe.optimiser, 0.0) if recipe.momentum is None else recipe.momentum
+    return {"sgd": int(momentum > 0), "rmsprop": 1 + int(momentum > 0)}.get(recipe.optimiser, 2)
+
+
 def matrices(network: nn.Module) -> set[str]:
     """Names of the parameters that decay: two axes or more, and neither embedding, norm nor bias."""
     found = set()
