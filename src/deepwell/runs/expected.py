@@ -242,7 +242,7 @@ def _keeps_best(job: Job) -> bool:
 
 
 def checkpoint_bytes(job: Job) -> int:
-    """About how large one checkpoint is: weights, what the optimiser remembers, averaged and best weights, state of the examples."""
+    """Bytes of one checkpoint, about: weights, what the optimiser remembers, averaged and best weights, the examples' state."""
     weights = sum(tensor.nbytes for tensor in tensors(job.network).values())
     trained = sum(p.nbytes for p in job.network.parameters() if p.requires_grad)
     copies = 1 + (job.recipe.ema > 0) + _keeps_best(job)

@@ -34,8 +34,8 @@ USABLE = 0.8
 class Need:
     """Bytes of a training beside the examples.
 
-    weights: the network with its buffers. state: gradients, what the optimiser remembers and the averaged weights. fixed: of a step,
-    whatever its size; example: of each example that is computed at once.
+    weights: the network with its buffers. state: gradients, what the optimiser remembers and the averaged weights.
+    fixed: of a step, whatever its size; example: of each example that is computed at once.
     """
 
     weights: int
