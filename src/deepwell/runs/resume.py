@@ -164,9 +164,12 @@ def same_command(directory: RunDirectory, data: Mapping[str, Any], options: Trai
 
 def _to_resume(directory: RunDirectory) -> bool:
     """Whether a run has begun, has not come to its end, is nobody's now, and is no replay."""
-    if not directory.run.is_file() or owned(directory.path) or "repeats" in _opening(directory):
+    if not directory.run.is_file() or owned(directory.path):
         return False
-    return record.status(record.read(directory.record)) != "done"
+    last = directory.record.read_bytes().rstrip(b"\n").rpartition(b"\n")[2]
+    if b'"event":"end"' in last and b'"status":"done"' in last:  # as most are: nothing need be parsed
+        return False
+    return "repeats" not in _opening(directory) and record.status(record.read(directory.record)) != "done"
 
 
 def checkpoints(
