@@ -81,7 +81,7 @@ def one_side(path: str, small: str, memory: str, steps: int) -> dict[str, Any]:
         options = parse(TrainOptions, {**asked, **fixed})
         began, record = time.perf_counter(), fitting.Memory()
         prepared = prepare(data, options)
-        predictor = fitting.fit(prepared, options, record, lambda: False, None)
+        predictor, _ = fitting.fit(prepared, options, record, lambda: False, None)
         digest = hashlib.sha256()
         for name, array in sorted(predictor.contents.weights.items()):
             digest.update(name.encode() + np.ascontiguousarray(array).tobytes())

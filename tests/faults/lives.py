@@ -190,7 +190,8 @@ def comparable(events: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for event in events:
         kind = event["event"]
-        leave = {"wall", "id", "command", "options", "source", "path", "sha256", "bytes", "report", "opened", "machine"}
+        leave = {"wall", "id", "command", "options", "source", "path", "sha256", "bytes", "report", "opened"}
+        leave |= {"machine", "repeats"}
         if kind not in DIFFERING:
             found.setdefault(kind, []).append({k: v for k, v in event.items() if k not in leave})
     found["end"] = found["end"][-1:]

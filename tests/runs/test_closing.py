@@ -57,7 +57,7 @@ def test_a_time_limit_is_kept_and_its_end_rehearsed(tmp_path: Path, monkeypatch:
 def test_in_a_hurry_less_is_computed_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = parse(TrainOptions, {"target": "label", "steps": 1, "size": "tiny", "device": "cpu"})
     prepared = prepare(columns_of(200), options)
-    predictor = fit(prepared, options, Memory(), lambda: False, None)
+    predictor, _ = fit(prepared, options, Memory(), lambda: False, None)
     drawn: list[int] = []
     replicate = stage.evaluation.intervals.replicate
     monkeypatch.setattr(

@@ -179,7 +179,7 @@ def prepared() -> Prepared:
 @pytest.fixture(scope="module")
 def predictor(prepared: Prepared) -> Predictor:
     options = parse(TrainOptions, {"target": "label", "steps": 1, "size": "tiny", "device": "cpu"})
-    return fitting.fit(prepared, options, Memory(), lambda: False, None)
+    return fitting.fit(prepared, options, Memory(), lambda: False, None)[0]
 
 
 def closing_of(prepared: Prepared, tmp_path: Path) -> Closing:

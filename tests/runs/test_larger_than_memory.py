@@ -95,7 +95,7 @@ def test_the_same_weights_in_every_tier(tmp_path: Path, monkeypatch: pytest.Monk
     for memory in ("20k", "1g"):
         options = parse(TrainOptions, {"target": "label", "size": "tiny", "steps": 12, "memory": memory})
         prepared = prepare(path, options)
-        predictor = fitting.fit(prepared, options, fitting.Memory(), lambda: False, None)
+        predictor, _ = fitting.fit(prepared, options, fitting.Memory(), lambda: False, None)
         found[memory] = (prepared, predictor.contents.weights)
     (mapped, ours), (whole, theirs) = found.values()
     assert [tier(one.examples["train"]) for one in (mapped, whole)] == ["mapped", "memory"]

@@ -103,7 +103,11 @@ def test_sigterm_after_training_leaves_a_run_that_can_go_on(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_in_training_saves_and_leaves_without_a_model(tmp_path: Path, at_step: Any, number: int) -> None:
+def test_a_signal_in_training_saves_and_leaves_without_a_model(
+    tmp_path: Path, at_step: Any, number: signal.Signals, request: pytest.FixtureRequest
+) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # whoever runs the tests may ignore it, as nohup does
+    request.addfinalizer(lambda: signal.signal(number, before))
     at_step(5, lambda: os.kill(os.getpid(), number))
     data = str(write_csv(tmp_path / "data.csv", columns_of(160)))
     with pytest.raises(Interrupted, match="deepwell resume"):

@@ -140,7 +140,7 @@ def test_a_window_reads_few_blocks_and_says_so_before(order):
             assert example < known[starts[np.searchsorted(starts, example, "right") - 1]]
     whole = [row for spans in named for start, stop in spans for row in range(start, stop)]
     assert set(whole) == set(range(order.count))
-    assert len(whole) <= order.count + 2 * order.window
+    assert len(whole) <= order.count + 3 * order.window  # with what the first steps of the next epoch name
 
 
 @pytest.mark.parametrize("window", [0, 1 << 30])
