@@ -215,8 +215,8 @@ class Life:
             "after": ended - self._found.get("struck_at", ended),
             "step": int(board.get(STEP)),
             "saves": int(board.get(SAVES)),
-            "out": Path(self._asked["out"]).read_text(),
-            "err": Path(self._asked["err"]).read_text(),
+            "out": _text(self._asked["out"]),
+            "err": _text(self._asked["err"]),
             "pid": self.process,
         }
         return {**found, **self._found}
@@ -241,6 +241,11 @@ def warm() -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.LazyLinear(2))
     network(torch.zeros(2, 1, 8, 8)).sum().backward()
     sklearn.ensemble.HistGradientBoostingClassifier(max_iter=1).fit([[0.0], [1.0]] * 20, [0, 1] * 20)
+
+
+def _text(path: str) -> str:
+    """What a life wrote; nothing, where it was struck before it opened the file."""
+    return Path(path).read_text() if Path(path).exists() else ""
 
 
 def serve() -> None:
