@@ -130,8 +130,8 @@ def test_two_at_once_on_one_run(
         lives = sorted(forks.ask(*two), key=lambda life: life["code"])
         assert [life["code"] for life in lives] == [0, 2], lives
         refused = lives[1]["err"]
-        assert "another run owns this directory: host " in refused or "it has just started" in refused
-        assert f"process {lives[0]['pid']}, since " in refused
+        named = "another run owns this directory: host " in refused and f"process {lives[0]['pid']}, since " in refused
+        assert named or "it has just started" in refused  # the owner had the lock and had not written its name yet
         assert lives[1]["seconds"] < lives[0]["seconds"]
         tally.judge(place, reference, f"race {case}")
     record_property("fault", tally.row())
