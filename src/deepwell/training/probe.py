@@ -202,7 +202,8 @@ class _Probe:
         present, other = rivals
         surely = min(other.rate / present.rate, present.least / other.least) > MARGIN
         self._take(other if surely else present, tried, [name])
-        self._why[name] += cost
+        doubt = "" if surely or other.rate <= present.rate else ", which is not sure: the fastest steps do not say so"
+        self._why[name] += doubt + cost
 
     def _take(self, best: Trial, tried: Sequence[Trial], names: Sequence[str]) -> None:
         """Go on with this plan; names: the fields that were asked about."""
