@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from deepwell.core import config as knobs
 from deepwell.core.errors import BundleError, RunError
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
+from deepwell.core.runner import Sink
 from deepwell.core.task import Chosen, Sizes, Task
 from deepwell.data.cache import bytes_per_example
 from deepwell.evaluation.measure import BATCH, measure
@@ -30,14 +31,6 @@ from deepwell.training.allocation import kept
 from deepwell.training.checkpoints import SECONDS, Checkpoint, Checkpoints
 from deepwell.training.decisions import Decisions, Proposal
 from deepwell.training.feed import Feed
-
-
-class Recorder(Protocol):
-    """Where events go: tracking.record.Record, or memory."""
-
-    def emit(self, event: Mapping[str, Any]) -> None:
-        """One event."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -70,7 +63,7 @@ class Course:
 
 @dataclass
 class Memory:
-    """A Recorder that keeps events in a list."""
+    """A Sink that keeps events in a list."""
 
     events: list[Mapping[str, Any]] = field(default_factory=list)
 
@@ -87,7 +80,7 @@ def follows(step: int, what: str, value: Any, why: str) -> dict[str, Any]:
 def fit(
     prepared: Prepared,
     options: TrainOptions,
-    record: Recorder,
+    record: Sink,
     stop: Callable[[], bool],
     seconds: float | None,
     course: Course | None = None,
@@ -163,7 +156,7 @@ def _job(
     )
 
 
-def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], record: Recorder) -> None:
+def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], record: Sink) -> None:
     """Tell what is going to be trained."""
     parameters = sum(p.numel() for p in network.parameters())
     record.emit(
@@ -259,7 +252,7 @@ def _contents(prepared: Prepared, weights: Mapping[str, torch.Tensor], sizes: Si
     )
 
 
-def _calibrate(prepared: Prepared, predictor: Predictor, record: Recorder) -> Mapping[str, float]:
+def _calibrate(prepared: Prepared, predictor: Predictor, record: Sink) -> Mapping[str, float]:
     """The task's calibration numbers, fitted on the calibrate part with a predictor that has none yet."""
     examples = prepared.examples["calibrate"]
     if not examples.count:
