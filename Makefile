@@ -13,7 +13,7 @@ export DEEPWELL_DATA ?= $(abspath ../shared/data)
 	touch $@
 
 .venv/developing: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,text]"
 	touch $@
 
 demo: .venv/installed

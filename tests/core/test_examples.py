@@ -41,6 +41,24 @@ def test_ragged_columns_are_taken_flat_with_the_row_of_each_value() -> None:
     np.testing.assert_array_equal(batch.arrays["p.row"], [0, 0, 0, 1, 1])
 
 
+def test_padded_columns_are_taken_as_rectangles_with_the_length_of_each_row() -> None:
+    words = Ragged(np.array([10, 11, 20, 30, 31, 32]), np.array([0, 2, 3, 6]), padded=True)
+    examples = RowExamples(Encoded({"w": words, "x": np.arange(3)}, np.arange(3)))
+    batch = examples.take(np.array([2, 0]), Key(0))
+    np.testing.assert_array_equal(batch.arrays["w"], [[30, 31, 32, 0, 0, 0, 0, 0], [10, 11, 0, 0, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(batch.arrays["w.length"], [3, 2])
+    assert examples.costs is not None
+    np.testing.assert_array_equal(examples.costs, [3, 2, 4])
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=20), min_size=1, max_size=9))
+def test_padding_loses_nothing(rows_of_values: list[list[int]]) -> None:
+    offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows_of_values])]).astype(np.int64)
+    padded = Ragged(np.array([v for r in rows_of_values for v in r], np.int64), offsets, padded=True).pad()
+    assert padded.shape[1] % 8 == 0
+    assert [[int(v) for v in row if v] for row in padded] == rows_of_values
+
+
 def test_a_state_of_any_nesting_is_picked() -> None:
     state = {"a": np.arange(3), "b": (np.arange(3) * 10, [np.arange(3) * 100])}
     picked = NumpyRunner({}).pick(state, np.array([2, 0]))

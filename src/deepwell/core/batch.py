@@ -11,16 +11,21 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
 
+STRIDE = 8
+"""Padded rows are a multiple of this long."""
+
 
 @dataclass(frozen=True)
 class Ragged:
     """Rows of unequal length: flat values and where each row begins.
 
     Row i is `values[offsets[i]:offsets[i + 1]]`. values: (total, ...); offsets: (rows + 1,) int64, offsets[0] = 0.
+    padded: how batches hold it: padded to the longest row, as networks of sequences want it, or flat.
     """
 
     values: NDArray[Any]
     offsets: IntArray
+    padded: bool = False
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -36,7 +41,18 @@ class Ragged:
         lengths = self.offsets[1:][rows] - starts  # of these rows only: there may be very many others
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         index = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Ragged(self.values[index], offsets)
+        return Ragged(self.values[index], offsets, self.padded)
+
+    def pad(self) -> NDArray[Any]:
+        """(rows, longest, ...) with 0 behind the end of each row; `longest` is rounded up to whole STRIDEs, at least one.
+
+        Few different lengths let kernels be planned once, and take their fast paths.
+        """
+        lengths = self.lengths
+        longest = max(STRIDE, -(-int(lengths.max(initial=0)) // STRIDE) * STRIDE)
+        padded = np.zeros((len(self), longest, *self.values.shape[1:]), self.values.dtype)
+        padded[np.arange(longest) < lengths[:, None]] = self.values
+        return padded
 
     @property
     def row_of_value(self) -> IntArray:
@@ -69,7 +85,8 @@ class Batch:
 
     Attributes:
         arrays: name -> array, first axis = examples. Exceptions: ragged columns, given flat as `name` (total, ...) with
-            `name.row` (total,) int64, the example each value belongs to; and masks as `name.mask`.
+            `name.row` (total,) int64, the example each value belongs to, or padded as `name` (size, longest, ...) with
+            `name.length` (size,) int64; and masks as `name.mask`.
         examples: (size,) int64: index of each example in its Examples.
     """
 
@@ -85,12 +102,15 @@ class Batch:
 
 
 def collate(columns: Mapping[str, EncodedColumn], index: IntArray) -> dict[str, NDArray[Any]]:
-    """The given examples of encoded columns as batch arrays: dense columns are sliced, ragged ones flattened."""
+    """The given examples of encoded columns as batch arrays: dense columns are sliced, ragged ones flattened or padded."""
     arrays: dict[str, NDArray[Any]] = {}
     for name, column in columns.items():
         if isinstance(column, Ragged):
             taken = column.take(index)
-            arrays[name], arrays[f"{name}.row"] = taken.values, taken.row_of_value
+            if column.padded:
+                arrays[name], arrays[f"{name}.length"] = taken.pad(), taken.lengths
+            else:
+                arrays[name], arrays[f"{name}.row"] = taken.values, taken.row_of_value
         else:
             arrays[name] = column[index]
     return arrays

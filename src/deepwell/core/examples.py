@@ -71,7 +71,10 @@ class Examples(ABC):
 
 
 class RowExamples(Examples):
-    """One row, one example: slices of encoded columns. The default of Task.examples, and final."""
+    """One row, one example: slices of encoded columns. The default of Task.examples, and final.
+
+    Where columns are padded, an example costs the values of its row in them, and one.
+    """
 
     def __init__(self, encoded: Encoded, units: IntArray | None = None) -> None:
         self.count = len(encoded.rows)
@@ -81,6 +84,9 @@ class RowExamples(Examples):
         self._columns = encoded.columns
         dense = {n: c for n, c in encoded.columns.items() if not isinstance(c, Ragged)}
         self.columns = dense if len(dense) == len(encoded.columns) else None
+        lengths = [c.lengths for c in encoded.columns.values() if isinstance(c, Ragged) and c.padded]
+        if lengths:
+            self.costs = 1.0 + np.sum(lengths, axis=0, dtype=np.float64)
 
     def take(self, index: IntArray, key: Key) -> Batch:
         """See Examples; draws nothing."""
