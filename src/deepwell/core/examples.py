@@ -86,7 +86,7 @@ class RowExamples(Examples):
         self.columns = dense if len(dense) == len(encoded.columns) else None
         lengths = [c.lengths for c in encoded.columns.values() if isinstance(c, Ragged) and c.padded]
         if lengths:
-            self.costs = 1.0 + np.sum(lengths, axis=0, dtype=np.float64)
+            self.costs = 1.0 + np.stack(lengths).sum(axis=0)
 
     def take(self, index: IntArray, key: Key) -> Batch:
         """See Examples; draws nothing."""
