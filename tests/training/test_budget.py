@@ -70,15 +70,15 @@ def test_limits_must_be_positive(bad):
         Budget(**bad)
 
 
-def run(seconds, per_step, ceiling, reserve=0.0, started_before=0.0, check=None):
+def run(seconds, per_step, ceiling, reserve=0.0, check=None):
     """A run on a fake clock; per_step(step) -> seconds. Gives (time over the deadline, steps, revisions).
 
     check: (steps between two checks, check number -> seconds); the last step has one, too.
     """
     clock = Clock()
-    budget = Budget(seconds=seconds, clock=clock, started=clock.now - started_before, reserve=reserve)
+    budget = Budget(seconds=seconds, clock=clock, reserve=reserve)
     horizon, keeper, step = Horizon(ceiling), Timekeeper(budget, ceiling), 0
-    deadline = clock.now + seconds - reserve - started_before
+    deadline = clock.now + seconds - reserve
     every, check_seconds = check or (0, None)
     checks = 0
     while step < horizon.steps:
@@ -103,8 +103,8 @@ def test_the_time_is_used_and_kept():
     assert 1 <= revisions <= MOST_REVISIONS
 
 
-def test_what_follows_training_and_what_went_before_count():
-    over, steps, _ = run(60, lambda step: 0.01, 10**6, reserve=10, started_before=20)
+def test_what_follows_training_counts():
+    over, steps, _ = run(60, lambda step: 0.01, 10**6, reserve=30)
     assert -1 < over < 0.1
     assert steps <= 3001
 

@@ -43,9 +43,9 @@ WARMING, PROBING = -2, -1
 class Budget:
     """How long a training may take: whichever limit is reached first. Raises ConfigError for limits that are not positive.
 
-    seconds: of the whole run, counted from `started`; CAP when nothing at all is given.
+    seconds: of what is left of the run when training begins; CAP when nothing at all is given.
     steps, epochs: train exactly this long if no time is given.
-    clock: seconds on any scale that never runs backwards. started: its value when the run began; None: when training begins.
+    clock: seconds on any scale that never runs backwards.
     reserve: seconds to keep for what follows training (evaluation, sealing, report), at the speed of the machine when training
     begins; more is kept where checks become slower.
     spent: seconds that this process has spent before a restored training goes on; they count as well.
@@ -55,7 +55,6 @@ class Budget:
     steps: int | None = None
     epochs: float | None = None
     clock: Callable[[], float] = time.monotonic
-    started: float | None = None
     reserve: float = 0.0
     spent: float = 0.0
 
@@ -72,7 +71,7 @@ class Budget:
 
     @property
     def limit(self) -> float | None:
-        """Seconds of the whole run; None when no clock decides."""
+        """Seconds from now on; None when no clock decides."""
         return self.seconds if self.seconds is not None or self.exact else CAP
 
     def ceiling(self, steps_per_epoch: int, epochs: float) -> int:
@@ -138,10 +137,8 @@ class Timekeeper:
     def __init__(self, budget: Budget, ceiling: int) -> None:
         self._clock, self._limit, self._ceiling = budget.clock, budget.limit, ceiling
         self._spent, self._reserve = budget.spent, budget.reserve
-        now = self._clock()
-        started = now if budget.started is None else budget.started
-        self._whole = math.inf if self._limit is None else started + self._limit - now
-        self._begun = self._since = now
+        self._whole = math.inf if self._limit is None else self._limit
+        self._begun = self._since = self._clock()
         self._since_step = 0
         self._mark = WARMING  # then PROBING, then an index into MARKS
         self._checks: list[float] = []
