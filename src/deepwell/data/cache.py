@@ -188,6 +188,8 @@ def _cell(cell: Any) -> bytes:
         return _cell(f"{cell.dtype.str} {cell.shape}") + cell.tobytes()
     if isinstance(cell, (list, tuple)):
         return b"l%d:" % len(cell) + b"".join(_cell(part) for part in cell)
+    if isinstance(cell, dict):
+        return b"d" + _cell(list(cell.items()))
     if all(hasattr(cell, name) for name in _PICTURE) and not hasattr(cell, "filename"):  # of Pillow, made in memory
         return _cell([cell.mode, *cell.size, cell.tobytes(), cell.getpalette(), cell.info.get("transparency")])
     return secrets.token_bytes(32)
@@ -204,7 +206,7 @@ def _file(path: str) -> bytes:
 # what is in an entry -------------------------------------------------------------------------------------------------
 #   rows                        (n,) int64: the usable rows, as Encoded has them
 #   column NAME                 (N, ...): dense; the first n entries count
-#   values NAME, offsets NAME   of ragged columns; the first n + 1 offsets count
+#   values NAME, offsets NAME   of ragged columns; the first n + 1 offsets count. `padded NAME` where batches pad them
 #   problem rows, texts         (P,) int64; uint8: UTF-8, each ended by a zero byte
 def _chunk_rows(encoding: Encoding, most_bytes: int) -> int:
     """Rows of a chunk: enough for every core, few enough for the memory."""
@@ -253,7 +255,8 @@ def _places(
     places: dict[str, EncodedColumn] = {}
     for name, column in first.items():
         if isinstance(column, Ragged):
-            values = writer.array(f"values {name}", (totals[name], *column.values.shape[1:]), column.values.dtype)
+            form = "padded" if column.padded else "values"
+            values = writer.array(f"{form} {name}", (totals[name], *column.values.shape[1:]), column.values.dtype)
             places[name] = Ragged(values, writer.array(f"offsets {name}", (encoding.rows + 1,), np.int64))
         else:
             places[name] = writer.array(f"column {name}", (encoding.rows, *column.shape[1:]), column.dtype)
@@ -298,9 +301,9 @@ def _encoded(arrays: Mapping[str, NDArray[Any]]) -> Encoded:
         form, _, name = stored.partition(" ")
         if form == "column":
             columns[name] = array[: len(rows)]
-        elif form == "values":
+        elif form in ("values", "padded"):
             offsets = arrays[f"offsets {name}"][: len(rows) + 1]
-            columns[name] = Ragged(array[: offsets[-1]], offsets)
+            columns[name] = Ragged(array[: offsets[-1]], offsets, padded=form == "padded")
     texts = arrays["problem texts"].tobytes().split(b"\0")[:-1]
     said = [text.decode("utf-8", "surrogatepass") for text in texts]
     return Encoded(columns, rows, dict(zip(arrays["problem rows"].tolist(), said, strict=True)))
