@@ -1,0 +1,89 @@
+"""EncoderDecoder: a source text -> how surprising each token of a target text is, and step by step what may come next.
+
+Vaswani et al. 2017, arXiv:1706.03762, with pre-norm blocks and rotary positions. Unusual: source, target and output share one
+table of embeddings unless told otherwise (Press and Wolf 2017, arXiv:1608.05859).
+
+Legend: n rows, S places of the source, T places of the target, W width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deepwell.nn.layers.byte_dropout import ByteDropout
+from deepwell.nn.layers.surprise import surprise
+from deepwell.nn.layers.transformer import Transformer, TransformerShape
+from deepwell.nn.networks.decoder import ahead
+from deepwell.nn.networks.encoder import TextEncoder, token_embedding, token_head, visible
+
+Found = tuple[dict[str, Tensor], Any]
+
+
+class EncoderDecoder(nn.Module):
+    """forward: `source` (n, S), `source.length` (n,), `target` (n, T + 1), `target.length` (n,) -> `nll` (n, T), -log p of each
+    target token but the first, and `spread` (n, T), the mean of -log p over the vocabulary, both in nats and 0 behind the length.
+    encode: `source`, `source.length` -> nothing, and the state. step: `token` (n,) or (n, t) and the state -> `logits` (n, V)
+    float32 of what follows the last one, and the new state.
+
+    source, target: sizes of the vocabularies. encoder, decoder: shapes of the blocks, of one width. tied: one table for source,
+    target and output, with source = target; else three of their own. Raises ValueError where these do not fit.
+    """
+
+    calls = ("forward", "encode", "step")
+
+    def __init__(
+        self, source: int, target: int, encoder: TransformerShape, decoder: TransformerShape, tied: bool = True
+    ) -> None:
+        super().__init__()
+        if encoder.width != decoder.width or (tied and source != target):
+            raise ValueError(
+                f"encoder and decoder have one width, and a shared vocabulary one size; got widths {encoder.width} and "
+                f"{decoder.width}, vocabularies of {source} and {target}"
+            )
+        self.embedding = token_embedding(target, decoder.width, tied)
+        self.encoder = TextEncoder(None if tied else source, encoder)
+        self.dropout = ByteDropout(decoder.dropout)
+        self.decoder = Transformer(decoder, cross=True)
+        self.head = None if tied else token_head(target, decoder.width)
+
+    def forward(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
+        """See the class."""
+        _, state = self.encode(arrays)
+        target = arrays["target"].long()
+        hidden, _ = self._hidden(target[:, :-1], state)
+        nll, spread = surprise(hidden, self.output, target[:, 1:])
+        places = torch.arange(1, target.shape[1], device=target.device)
+        inside = places < arrays["target.length"][:, None]
+        return {"nll": nll * inside, "spread": spread * inside}, None
+
+    def encode(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
+        """See the class."""
+        source, length = arrays["source"], arrays["source.length"]
+        inside = torch.arange(source.shape[1], device=source.device) < length[:, None]
+        read = self.encoder(source, length, self.embedding if self.head is None else None)
+        memory = self.decoder.remember(read)
+        return {}, {"memory": memory, "visible": visible(inside)}
+
+    def step(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
+        """See the class."""
+        token = arrays["token"].long()
+        token = token[:, None] if token.ndim == 1 else token
+        hidden, state = self._hidden(token, state)
+        return {"logits": nn.functional.linear(hidden[:, -1], self.output).float()}, state
+
+    @property
+    def output(self) -> Tensor:
+        """(V, W): the output layer's weights."""
+        return self.embedding.weight if self.head is None else self.head.weight
+
+    def _hidden(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """(n, T, W) of the last layer for tokens (n, T) behind those that the state holds, and the new state."""
+        past = state.get("blocks")
+        old = 0 if past is None else past[0][0].shape[2]
+        view = ahead(self.decoder, tokens.shape[1], old, tokens.device, other=state["visible"])
+        hidden, blocks = self.decoder(self.dropout(self.embedding(tokens)), view, past, state["memory"])
+        return hidden, {**state, "blocks": blocks}
