@@ -1,6 +1,7 @@
 """Recognition: Table -> Schema. Each column gets a kind, a role and the reason in words with figures; the user's edits win.
 
-Columns by themselves: recognition_columns. The target: recognition_targets. This file puts them together and applies edits.
+Columns by themselves: recognition_columns. Texts and dialogues: recognition_texts. The target: recognition_targets. This file
+puts them together and applies edits.
 Nothing is done in silence: what is not used is set aside with its reason.
 """
 
@@ -18,8 +19,9 @@ from deepwell.core.table import Table
 from deepwell.data.fields.kind import has_kind
 from deepwell.data.fields.values import factorise
 from deepwell.data.recognition_checks import compare, describe
-from deepwell.data.recognition_columns import SPLIT_WORDS, Look, look, recognise_column
+from deepwell.data.recognition_columns import SPLIT_WORDS, Look, look, own_text, recognise_column
 from deepwell.data.recognition_targets import check_target, default_target, target_field
+from deepwell.data.recognition_texts import check_other_language, named_by_files, settled, target_text
 
 __all__ = ["Edits", "compare", "describe", "recognise"]
 
@@ -52,20 +54,24 @@ def recognise(table: Table, edits: Edits | None = None) -> Schema:
     """
     edits = edits or Edits()
     _check_edits(table, edits)
-    found = {}
-    forms = {}
+    found: dict[str, Field] = {}
+    forms: dict[str, str] = {}
+    own: dict[str, str] = {}
     for name in table.names:  # what was seen is not kept: it is as large as the column
         seen = look(name, table[name])
         found[name], forms[name] = _field(seen, table, edits), seen.form
+        if said := own_text(seen):
+            own[name] = said
     schema = Schema(tuple(found.values()))
     training = _Training(table, _training_rows(table, schema, edits))
     if edits.schema is None:
-        schema = _with_target(schema, training, edits)
+        schema = _with_target(schema, training, edits, own)
     schema = _with_edits(schema, edits)
     schema = Schema(tuple(_set_aside(f, forms[f.name], edits) for f in schema.fields))
     for target in schema.targets:
         one = training.column(target.name)
         check_target(look(target.name, one[target.name]), target, one, edits.tested)
+    check_other_language(table, schema)
     return schema
 
 
@@ -100,16 +106,27 @@ def _field(seen: Look, table: Table, edits: Edits) -> Field:
     return replace(recognise_column(seen, table), role="ignore", reason="set aside: not in the given schema")
 
 
-def _with_target(schema: Schema, training: _Training, edits: Edits) -> Schema:
-    """The recognised schema with the targets' kinds found out as targets, not as inputs."""
+def _with_target(schema: Schema, training: _Training, edits: Edits, own: Mapping[str, str]) -> Schema:
+    """The recognised schema with the targets' kinds found out as targets, not as inputs, and texts settled around them."""
     targets = list(edits.target) or [name for name, role in edits.roles.items() if role == "target"]
     if not targets:
         found = default_target(schema)
         targets = [found] if found is not None and found not in edits.roles else []
-    pictures = any(f.kind == "image" and f.name not in targets for f in schema.fields)
+    taken = {name for name, role in edits.roles.items() if role != "input"} | set(edits.kinds)
+    schema = settled(schema, {name: said for name, said in own.items() if name not in taken}, targets)
+    told = target_text(schema) if not targets else None
+    if told and told[0] not in edits.roles:
+        targets = [told[0]]
+    beside = {f.kind for f in schema.inputs if f.name not in targets}
 
     def judged(f: Field) -> Field:
-        return target_field(look(f.name, training.column(f.name)[f.name]), f, pictures) if f.name in targets else f
+        if f.name not in targets:
+            return f
+        field = target_field(look(f.name, training.column(f.name)[f.name]), f, beside)
+        if told:
+            return replace(field, reason=f"{field.reason}; {told[1]}")
+        files = named_by_files(training.table, f.name) if "text" in beside and field.kind == "category" else ""
+        return replace(field, reason=f"{field.reason}; {files}") if files else field
 
     return Schema(tuple(judged(f) for f in schema.fields))
 

@@ -36,6 +36,8 @@ def _describe(column: Column, field: Field) -> dict[str, Any]:
         return {**base, "stats": {"rows": seen.rows}}
     if field.kind == "number":
         return {**base, **_number_figures(seen)}
+    if field.kind == "text":
+        return {**base, "stats": {"rows": seen.rows, "distinct": seen.distinct, **_text_stats(seen)}}
     order = np.lexsort((np.arange(seen.distinct), -seen.counts))[:TOP]
     top = [[seen.keys[i][:200], int(seen.counts[i])] for i in order]
     return {**base, "stats": {"rows": seen.rows, "distinct": seen.distinct}, "top": top}
@@ -60,6 +62,14 @@ def _number_figures(seen: Look) -> dict[str, Any]:
         return {"stats": stats, "bins": {"edges": edges.tolist(), "counts": [len(values)]}}
     counts = np.histogram(values, edges)[0]
     return {"stats": stats, "bins": {"edges": edges.tolist(), "counts": counts.tolist()}}
+
+
+def _text_stats(seen: Look) -> dict[str, Any]:
+    """Characters of the texts, each different one as often as it occurs."""
+    if not seen.present:
+        return {}
+    lengths = np.array([len(text) for text in seen.keys])
+    return {"characters": float(lengths @ seen.counts / seen.present), "longest": int(lengths.max())}
 
 
 def _picture_stats(column: Column) -> dict[str, Any]:

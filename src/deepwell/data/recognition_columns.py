@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from deepwell.core.batch import IntArray
 from deepwell.core.fields import Field
 from deepwell.core.table import Column, Table
+from deepwell.data import recognition_texts
 from deepwell.data.fields import pictures
 from deepwell.data.fields.values import factorise, key, missing, numbers
 
@@ -59,7 +60,7 @@ class Look:
     """What was seen in a column.
 
     Attributes:
-        form: number, bool, text, image, points, time, nested or vector.
+        form: number, bool, text, image, points, time, vector, nested; for lists also dialogue, texts or tags.
         values: (rows,) float64 with NaN; for text what parses. parsed: share of present cells that are numbers.
         texts: for text the different present keys, how many rows have each, and (rows,) index into them (-1: missing).
         column: the cells, for numbers and truth values.
@@ -162,7 +163,7 @@ def words(name: str) -> list[str]:
 
 def look(name: str, column: Column) -> Look:
     """What a column looks like."""
-    form = _form(column)
+    form = _form(name, column)
     if form not in ("number", "bool", "text"):
         cells = column.tolist() if column.dtype == object else []
         gaps = int(missing(column).sum()) if column.dtype != object else sum(cell is None for cell in cells)
@@ -188,7 +189,7 @@ def _look_at_text(name: str, column: Column) -> Look:
     return Look(name, "text", len(column), len(column) - rows, parsed[inverse], share, texts=(present, counts, inverse))
 
 
-def _form(column: Column) -> str:
+def _form(name: str, column: Column) -> str:
     if column.dtype == np.uint8 and column.ndim >= 3:
         return "image"
     if column.ndim > 1:
@@ -202,7 +203,7 @@ def _form(column: Column) -> str:
     if cells and all(pictures.is_picture(cell) for cell in cells[:100]):
         return "image"
     if any(issubclass(t, (list, tuple, dict, np.ndarray)) for t in types):
-        return "points" if all(_pairs(cell) for cell in cells[:100]) else "nested"
+        return "points" if all(_pairs(cell) for cell in cells[:100]) else recognition_texts.list_form(name, cells)
     return "text"
 
 
@@ -228,12 +229,20 @@ def recognise_column(seen: Look, table: Table) -> Field:
         return field("image", "input", f"pictures in {seen.present:,} rows{seen.gaps}")
     if seen.form == "points":
         return field("points", "input", f"lists of (x, y) in {seen.present:,} rows{seen.gaps}")
+    if seen.form in ("dialogue", "texts", "tags"):
+        cells = [cell for cell in table[seen.name].tolist() if cell is not None]
+        return recognition_texts.list_field(seen.name, seen.form, cells, seen.gaps, seen.facts)
     if seen.form in ("nested", "vector", "time"):
         kind = {"nested": "series", "vector": "vector", "time": "time"}[seen.form]
         return field(kind, "ignore", f"set aside: cells of this form ({seen.form}) are not read as inputs")
     if _is_split(seen):
         found = ", ".join(f"{seen.keys[i]} {seen.counts[i]:,}" for i in range(seen.distinct))
         return field("category", "split", f"names the author's parts: {found}")
+    if seen.form == "text" and seen.parsed < PARSED and recognition_texts.is_long(seen.keys):
+        long = f"{sum(map(len, seen.keys)) / seen.distinct:,.0f} characters on average"
+        return field(
+            "text", "input", f"documents of {long}; {seen.distinct:,} different in {seen.present:,} rows{seen.gaps}"
+        )
     if seen.distinct == 1 and not seen.missing:
         return field(
             _plain_kind(seen),
@@ -271,7 +280,7 @@ def _identifies(seen: Look) -> str:
         low, high = seen.bounds or (0.0, 0.0)
         if seen.is_running() or (seen.present >= 100 and not seen.missing and high - low == seen.rows - 1):
             return f"a running number, {seen.range}, another one in each row"
-    single = seen.form == "text" and seen.parsed < PARSED and _words_per_value(seen) < 1.5
+    single = seen.form == "text" and seen.parsed < PARSED and recognition_texts.words_each(seen.keys) < 1.5
     if single and seen.distinct > 20 and share == 1 and not _dates(seen):
         return f"another text in each of {seen.present:,} rows"
     return ""
@@ -308,9 +317,8 @@ def _text_field(seen: Look, table: Table) -> Field:
         example = seen.keys[0]
         return field("time", "ignore", f"set aside: dates or times as text, such as {example!r}; they are not read yet")
     share = seen.distinct / seen.present
-    lengths = _words_per_value(seen)
-    if seen.distinct > 10 and share > 0.2 and lengths >= 2.5:
-        return field("text", "ignore", f"set aside: free text, {lengths:.1f} words a value, {different}; not read yet")
+    if recognition_texts.is_language(seen.keys, seen.present):
+        return field("text", "input", f"free text, {_texts(seen)}")
     if seen.distinct > 20 and share > 0.9:
         return field("category", "ignore", f"set aside: nearly every row has its own text: {different}")
     reason = f"text, {different}"
@@ -347,6 +355,17 @@ def _dates(seen: Look) -> bool:
     return sum(bool(_DATE.fullmatch(key.strip())) for key in sample) >= PARSED * len(sample) > 0
 
 
-def _words_per_value(seen: Look) -> float:
-    sample = seen.keys[:2000]
-    return sum(len(key.split()) for key in sample) / max(len(sample), 1)
+def _texts(seen: Look) -> str:
+    """Length and number of texts, in words."""
+    words, different = recognition_texts.words_each(seen.keys), f"{seen.distinct:,} different values"
+    return f"{words:,.1f} words a value, {different} in {seen.present:,} rows{seen.gaps}"
+
+
+def own_text(seen: Look) -> str:
+    """That nearly every row has a short text of its own, in words; empty for columns of which this is not true."""
+    if seen.form != "text" or seen.parsed >= PARSED or ID_WORDS & set(words(seen.name)) or not seen.present:
+        return ""
+    short = recognition_texts.words_each(seen.keys) < recognition_texts.SHORT_WORDS
+    if not short or seen.distinct <= 0.9 * seen.present or _dates(seen):
+        return ""
+    return f"another one in nearly every row ({seen.distinct:,} in {seen.present:,})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from deepwell.core.errors import DataError
@@ -10,6 +12,7 @@ from deepwell.core.table import Table
 from deepwell.data.recognition_columns import Look, words
 
 FEW = 20
+TEXT_SHARE = 0.1
 TARGET_NAMES = ("label", "target", "class", "y")
 LABEL_WORDS = {"label", "labels", "class", "classes", "category"}
 
@@ -20,13 +23,13 @@ def default_target(schema: Schema) -> str | None:
     return next((by_name[name] for name in TARGET_NAMES if name in by_name), None)
 
 
-def target_field(seen: Look, recognised: Field, pictures: bool) -> Field:
-    """Kind and reason of a target. pictures: whether an input column holds pictures."""
-    kind, reason = _target_kind(seen, recognised, pictures)
+def target_field(seen: Look, recognised: Field, beside: Collection[str]) -> Field:
+    """Kind and reason of a target. beside: the kinds of the inputs."""
+    kind, reason = _target_kind(seen, recognised, beside)
     return Field(seen.name, kind, "target", reason, seen.facts)
 
 
-def _target_kind(seen: Look, recognised: Field, pictures: bool) -> tuple[str, str]:
+def _target_kind(seen: Look, recognised: Field, beside: Collection[str]) -> tuple[str, str]:
     name, count = seen.name, f"{seen.distinct:,} different"
     if seen.form not in ("number", "bool", "text"):
         return recognised.kind, recognised.reason
@@ -36,6 +39,8 @@ def _target_kind(seen: Look, recognised: Field, pictures: bool) -> tuple[str, st
         return "time", recognised.reason
     if seen.form == "bool":
         return "category", f"two classes, true and false{seen.gaps}"
+    if seen.form == "text" and recognised.kind != "number" and "text" in beside and _own_text(seen, recognised):
+        return "text", f"text to be written, {count} in {seen.present:,} rows{seen.gaps}{as_classes}"
     if seen.form == "text" and recognised.kind != "number":
         return "category", f"text, {count} labels in {seen.present:,} rows{seen.gaps}"
     if not seen.whole:
@@ -48,7 +53,7 @@ def _target_kind(seen: Look, recognised: Field, pictures: bool) -> tuple[str, st
         return "category", f"{whole}; its name says that they are labels{as_number}"
     if seen.distinct > FEW:
         return "number", f"{whole}: more than {FEW} different, so a number is predicted{as_classes}"
-    if pictures:
+    if "image" in beside:
         return "category", f"{whole} beside pictures: labels{as_number}"
     smallest, largest = int(seen.counts.min()), int(seen.counts.max())
     low, high = float(np.nanmin(seen.values)), float(np.nanmax(seen.values))
@@ -58,6 +63,11 @@ def _target_kind(seen: Look, recognised: Field, pictures: bool) -> tuple[str, st
     if not dense and smallest >= 5:
         return "category", f"{whole}, not one after the other: labels{as_number}"
     return "number", f"{whole}, read as grades or counts, whose order matters{as_classes}"
+
+
+def _own_text(seen: Look, recognised: Field) -> bool:
+    """Whether a target of text has so many different values that they are texts and no classes."""
+    return seen.distinct > seen.present * (TEXT_SHARE if recognised.kind == "text" else 0.5)
 
 
 def check_target(seen: Look, field: Field, table: Table, tested: bool = True) -> None:

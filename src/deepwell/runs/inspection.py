@@ -10,7 +10,7 @@ from typing import Any
 from deepwell import tasks
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
-from deepwell.core.table import Table
+from deepwell.core.table import Column, Table
 from deepwell.data.fields.values import missing
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import describe
@@ -93,7 +93,7 @@ def _target(table: Table, target: Field) -> list[str]:
 
 def _gives_away(table: Table, schema: Schema, target: Field) -> list[str]:
     """Input categories that determine the target: often something written down after the fact."""
-    truth = table[target.name].tolist()
+    truth = _cells(table[target.name])
     found = []
     for field in schema.inputs:
         if field.kind != "category":
@@ -108,17 +108,22 @@ def _gives_away(table: Table, schema: Schema, target: Field) -> list[str]:
     return found
 
 
+def _cells(column: Column) -> list[Any]:
+    """Cells that can be compared and counted: lists (dialogues, points) as their text."""
+    return [repr(cell) if isinstance(cell, (list, dict)) else cell for cell in column.tolist()]
+
+
 def _equal_rows(table: Table, schema: Schema) -> list[str]:
     """How many rows repeat another one in all inputs, and how many of these disagree about the target."""
     inputs = [table[f.name] for f in schema.inputs if table[f.name].ndim == 1]
     if not inputs or len(inputs) < len(schema.inputs) or not len(table):
         return []
-    rows = list(zip(*[c.tolist() for c in inputs], strict=True))
+    rows = list(zip(*[_cells(c) for c in inputs], strict=True))
     repeated = len(rows) - len(set(rows))
     found = []
     if repeated:
         found.append(f"{repeated:,} rows repeat another row in all inputs; a split keeps equal rows together")
-    targets = [table[f.name].tolist() for f in schema.targets]
+    targets = [_cells(table[f.name]) for f in schema.targets]
     if repeated and targets:
         answers: dict[Any, set[Any]] = {}
         for row, answer in zip(rows, zip(*targets, strict=True), strict=True):

@@ -215,8 +215,8 @@ def test_one_part_alone_is_no_part(tmp_path):
 
 
 def test_files_without_header_that_fit_only_by_width_are_refused(tmp_path):
-    text(tmp_path / "dialogues.txt", "Hello there.\nGood bye now.\nHello there.\n")
-    text(tmp_path / "topics.txt", "1\n2\n1\n")
+    text(tmp_path / "dialogues.csv", "Hello there.\nGood bye now.\nHello there.\n")
+    text(tmp_path / "topics.csv", "1\n2\n1\n")
     with pytest.raises(DataError, match="column 'column_1' is numbers in one and words in the other"):
         read(tmp_path)
 

@@ -33,6 +33,10 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the data sets are no
         ("multimodal/flickr8k_500", 2500, 2, "image"),
         ("face-recognition/orl_faces_s01_s30", 300, 2, "image"),
         ("summarisation/scitldr_a/train.jsonl", 1992, 6, "source"),
+        ("text-generation/tinyshakespeare", 1, 1, "text"),
+        ("word-vectors/wikitext2_and_wordsim/wikitext-2/valid.txt", 1, 1, "text"),
+        ("question-answering/policyqa_dev", 3809, 3, "context"),
+        ("question-answering/xquad_en", 1190, 3, "context"),
     ],
 )
 def test_rows_columns_and_header(path, rows, width, first):
@@ -43,6 +47,8 @@ def test_rows_columns_and_header(path, rows, width, first):
 @pytest.mark.parametrize(
     ("path", "counts"),
     [
+        ("summarisation/scitldr_a", {"train": 1992, "select": 619, "test": 618}),
+        ("machine-translation/multi30k_en_de", {"train": 29_000, "select": 1014, "test": 2000}),
         ("sentiment/sst2", {"train": 6920, "select": 872, "test": 1821}),
         ("image-classification/hymenoptera_ants_bees", {"train": 60, "select": 40}),
         ("image-classification/mnist", {"train": 60_000, "test": 10_000}),
@@ -70,3 +76,22 @@ def test_adult_by_the_command_of_the_issue():
 def test_labels_in_single_quotes_are_numbers():
     found = read(DATA / "anomaly-detection" / "mammography")
     assert Counter(found["column_7"].tolist()) == {-1: 10923, 1: 260}
+
+
+def test_chats():
+    daily = read(DATA / "chatbot" / "dailydialog_part")
+    assert (len(daily), sum(len(cell) for cell in daily["dialogue"])) == (1900, 14_808)
+    assert [Path(r.where).name for r in daily.rejected] == ["dialogues_topic.txt"]
+    corpus = read(DATA / "chatbot" / "chatterbot_corpus_english")
+    assert (corpus.names, len(corpus)) == (["dialogue"], 2025)
+    assert [r.where.rsplit("/")[-1] for r in corpus.rejected] == [
+        "trivia.yml, dialogue 14"
+    ]  # a text where a list belongs
+
+
+def test_multi30k_and_one_of_its_tests():
+    folder = DATA / "machine-translation" / "multi30k_en_de"
+    found = read(folder, ReadOptions(test=folder / "test_2016_flickr"))
+    assert Counter(found["split"].tolist()) == {"train": 29_000, "select": 1014, "test": 1000}
+    assert found["en"][0] == "Two young, White males are outside near many bushes."
+    assert found["de"][0] == "Zwei junge weiße Männer sind im Freien in der Nähe vieler Büsche."

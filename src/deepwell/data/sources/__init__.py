@@ -26,7 +26,8 @@ def read(source: Any, options: ReadOptions | None = None) -> Table:
         polars or Arrow frame, a numpy array (rows, columns) or pictures (rows, height, width[, channels]), a list of
         pictures (arrays, PIL images, paths), or a pair (X, y) of these.
     The author's parts (files or folders called train/valid/test, `options.test`) become a column `split` with the values
-    train, select, test. Rows read = rows of the Table + rejected ones.
+    train, select, test. Where `options.test` lies inside the folder `source` (one of several test files), it is the test, and
+    the rows of the folder's other test files are left out. Rows read = rows of the Table + rejected ones.
 
     Raises DataError naming file, line or column and the repair: missing, empty, unreadable or unknown files, doubled column
     names, columns that differ between files, parts said twice.
@@ -36,12 +37,21 @@ def read(source: Any, options: ReadOptions | None = None) -> Table:
     if asked.test is None:
         return table
     test = _one(asked.test, replace(asked, test=None))
+    if _inside(asked.test, source):
+        table = parts.without_test(table, test, str(asked.test))
     return parts.with_test(table, test, (_name(source, "the data"), _name(asked.test, "the test data")))
 
 
 def _name(source: Any, otherwise: str) -> str:
     """What a source is called in error texts."""
     return str(source) if isinstance(source, (str, Path)) else otherwise
+
+
+def _inside(test: Any, source: Any) -> bool:
+    """Whether the test is a path inside the folder that is the source."""
+    if not isinstance(test, (str, Path)) or not isinstance(source, (str, Path)):
+        return False
+    return Path(source).resolve() in Path(test).resolve().parents
 
 
 def _one(source: Any, options: ReadOptions) -> Table:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Origin, Rejected, Table
-from deepwell.data.sources import careful, columns, csv_blocks, csv_rows, files, frames, mapped, names, records
+from deepwell.data.sources import careful, columns, csv_blocks, csv_rows, files, frames, mapped, names, prose, records
 from deepwell.data.sources.dialect import Dialect, encloses, sniff
 from deepwell.data.sources.options import ReadOptions
 from deepwell.data.sources.text import Text, decode
@@ -44,10 +44,12 @@ class Body:
 
 
 def claims(path: Path) -> float:
-    """By suffix 0.9 (.txt 0.7); 0.1 for any other file whose first bytes are text."""
+    """By suffix 0.9 (.txt 0.7 where it is cut into cells); 0.1 for any other file whose first bytes are text."""
     if not path.is_file():
         return 0.0
     rank = RANKS.get(files.suffix(path), 0.0)
+    if files.suffix(path) == ".txt" and not prose.is_table(path):
+        return 0.1
     if rank or path.suffix.lower() in (".npy", ".npz", ".parquet"):
         return rank
     sample = files.magic(path, 4096)

@@ -119,8 +119,13 @@ def hidden(name: str) -> bool:
 
 def note(name: str) -> bool:
     """Whether a file name is that of a text about the data: README, LICENSE, *.md, adult.names."""
-    lower = name.lower()
-    return any(word in lower.split(".")[0] for word in NOTES) or lower.endswith((".md", ".rst", ".names", ".html"))
+    return about(name) or name.lower().endswith((".md", ".rst", ".names", ".html"))
+
+
+def about(name: str) -> bool:
+    """Whether a file name says that it is about the data, whatever its suffix: README.txt, polarity.README.1.0."""
+    first, *others = name.lower().split(".")
+    return any(word in first for word in NOTES) or any(word in others for word in NOTES)
 
 
 def suffix(path: Path) -> str:
@@ -141,14 +146,16 @@ def entries(folder: Path) -> list[Path]:
     Raises DataError if it cannot be listed.
     """
     try:
-        return sorted((p for p in folder.iterdir() if not hidden(p.name) and not _loops(p)), key=lambda p: p.name)
+        with os.scandir(folder) as found:
+            visible = [e for e in found if not hidden(e.name) and not (e.is_symlink() and _loops(Path(e.path)))]
+        return [folder / name for name in sorted(e.name for e in visible)]
     except OSError as error:
         raise unreadable(folder, error) from None
 
 
 def _loops(path: Path) -> bool:
-    """Whether a path is a link to a folder that it lies in: followed, it would give every picture a second label."""
-    if not (path.is_symlink() and path.is_dir()):
+    """Whether a link leads to a folder that it lies in: followed, it would give every picture a second label."""
+    if not path.is_dir():
         return False
     parent = path.parent.resolve()
     return path.resolve() in (parent, *parent.parents)

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
-from deepwell.core.errors import DataError
+from deepwell.core.errors import ConfigError, DataError, nearest
 from deepwell.core.table import Table
-from deepwell.data.sources import files, pictures
+from deepwell.data.sources import files, parallel, pictures
 from deepwell.data.sources.options import ReadOptions
 
 PACKAGE = "deepwell.data.sources"
@@ -39,9 +39,11 @@ CONVERT = {
 class Form(Protocol):
     """What a module of this package offers to be a raw form.
 
-    One whose tables can be mapped also has `size(path) -> int`: the bytes that their columns take in memory, about.
+    One that only puts together what other forms read has PARTS_ONLY = True. One whose tables can be mapped also has
+    `size(path) -> int`: the bytes that their columns take in memory, about.
     """
 
+    __name__: str
     READS: str
     """The form in words, for error texts."""
 
@@ -71,16 +73,33 @@ def best(path: Path) -> tuple[float, Form | None]:
 
 def read_path(path: str | Path, options: ReadOptions) -> Table:
     """One file or folder as a Table. Raises DataError if it is missing, unreadable, of an unknown form or without rows."""
+    if parallel.is_stem(Path(path)):
+        return parallel.read(Path(path), options)
     found = unwrap(files.check(path))
     if found.is_file() and not files.head(found, 1):
         raise DataError("the file is empty (0 bytes)", where=str(found), repair="give the file that holds the data")
-    _, form = best(found)
-    if form is None:
-        raise _unknown(found)
-    table = form.read(found, options)
+    table = _read(found, best(found)[1], options)
     if not len(table):
         raise DataError("there is no usable row", where=str(found), repair="give the file that holds the data")
     return table
+
+
+def _read(path: Path, form: Form | None, options: ReadOptions) -> Table:
+    """A path as a Table. form: what claims it; the user's word goes before, but in folders of parts it is for each part."""
+    if getattr(form, "PARTS_ONLY", False):
+        return cast(Form, form).read(path, options)
+    if options.form is not None:
+        known = {f.__name__.rpartition(".")[2]: f for f in forms()}
+        if options.form not in known:
+            raise ConfigError(f"there is no form of data {options.form!r}{nearest(options.form, known)}")
+        return known[options.form].read(path, options)
+    if form is not None:
+        return form.read(path, options)
+    folders = [p for p in files.entries(path) if p.is_dir()] if path.is_dir() else []
+    inner = best(folders[0])[1] if len(folders) == 1 else None
+    if inner is None:
+        raise _unknown(path)
+    return inner.read(folders[0], options)
 
 
 def sharing(paths: Sequence[Path], options: ReadOptions) -> ReadOptions:

@@ -21,6 +21,8 @@ class ReadOptions:
         target_name: name of the last column where a .names file names all the others.
         memory: bytes that the columns of a table may take; those of larger Parquet and text files are written to the user's
             cache and mapped. None: no bound.
+        form: the raw form, named after its module (documents, text_lines, csv, ...), where a path could be read in several
+            ways; folders called train and test stay parts. None: found out.
     """
 
     test: Any = None
@@ -31,3 +33,4 @@ class ReadOptions:
     missing: tuple[str, ...] = ()
     target_name: str = "target"
     memory: int | None = None
+    form: str | None = None

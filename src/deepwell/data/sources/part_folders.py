@@ -14,6 +14,7 @@ from deepwell.data.sources.class_folders import walk
 from deepwell.data.sources.options import ReadOptions
 
 READS = "folders train/ and test/ (val/) of any of these"
+PARTS_ONLY = True
 
 
 def claims(path: Path) -> float:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Column, Origin, Rejected, Table
+from deepwell.data.gathering import gathered
 from deepwell.data.sources import mapped
 from deepwell.data.sources.columns import as_text, objects
 
@@ -77,6 +79,26 @@ def with_test(table: Table, test: Table, names: tuple[str, str]) -> Table:
     else:
         first = mark(table, "train", names[0])
     return stack([(names[0], first), (names[1], mark(test, "test", names[1]))])
+
+
+def without_test(table: Table, test: Table, name: str) -> Table:
+    """A folder's table without its test part and without the rows of files that `test`, which lies in it, was read from.
+
+    A mark that says train alone is taken off. Raises DataError where no row is left.
+    """
+    away = np.zeros(len(table), np.bool_)
+    marked = SPLIT in table and table[SPLIT].dtype == object
+    if marked:
+        away |= table[SPLIT] == "test"
+    if table.origin is not None and test.origin is not None:
+        tested = set(test.origin.files)
+        away |= np.array([file in tested for file in table.origin.files], np.bool_)[table.origin.file]
+    left = np.flatnonzero(~away)
+    if not len(left):
+        raise DataError("all rows of the data come from the test", where=name, repair="give --test a part of the files")
+    kept = gathered(table, left)
+    names = [n for n in kept.names if n != SPLIT or not marked or set(kept[SPLIT].tolist()) != {"train"}]
+    return replace(kept.select(names), rejected=table.rejected)
 
 
 def by_name(tables: Sequence[tuple[str, str, Table]]) -> Table:

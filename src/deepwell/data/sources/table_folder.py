@@ -1,7 +1,7 @@
 """A folder of tables (CSV, JSON lines, Parquet, npz) -> one Table; files called train, valid, test become parts.
 
-Unusual: notes beside the data (README, LICENSE, .names, .md) do no harm; .txt files count only where nothing else does. All
-other files must have the same columns.
+Unusual: notes beside the data (README, LICENSE, .names, .md) do no harm; .txt files count only where nothing else does, and
+only if most of them are cut into cells: else they are documents. All other files must have the same columns.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Table
-from deepwell.data.sources import files, find, parts, pictures
+from deepwell.data.sources import files, find, parts, pictures, prose
 from deepwell.data.sources.options import ReadOptions
 
 READS = "folders of tables with the same columns"
@@ -47,4 +47,5 @@ def _tables(path: Path) -> list[Path]:
     ]  # fmt: skip
     ranks = {p: find.best(p)[0] for p in candidates}
     sure = [p for p in candidates if ranks[p] >= SURE]
-    return sure or [p for p in candidates if ranks[p] >= LIKELY]
+    likely = [p for p in candidates if ranks[p] >= LIKELY]
+    return sure or (likely if 2 * len(likely) > len([p for p in candidates if prose.is_prose(p)]) else [])
