@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from deepwell.verbs.resume import resume
     from deepwell.verbs.show import show
     from deepwell.verbs.train import train
+    from deepwell.verbs.try_ import try_
     from deepwell.verbs.verify import verify
 
 __all__ = [
     "DeepwellError", "Estimator", "cache", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume",
-    "show", "tasks", "train", "verify",
+    "show", "tasks", "train", "try_", "verify",
 ]  # fmt: skip
 
 

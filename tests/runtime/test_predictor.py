@@ -15,7 +15,8 @@ from deepwell.core.examples import RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Origin, Rejected, Table
 from deepwell.runtime.answers import Answers, align, cell, in_place
-from deepwell.runtime.predictor import BATCH, Predictor
+from deepwell.runtime.batches import BATCH
+from deepwell.runtime.predictor import Predictor
 
 PROBABILITIES = ["label.probability.no", "label.probability.yes"]
 

@@ -18,6 +18,7 @@ FORBIDDEN = {
 }  # fmt: skip
 # Where the data verb keyword options are refused with the nearest known name at once.
 KEYWORD_DOORS = {"verbs/train.py:train", "verbs/check.py:check", "verbs/predict.py:predict", "verbs/demo.py:demo",
+                 "verbs/try_.py:try_",
                  "estimator.py:set_params", "core/batch.py:replace"}  # fmt: skip
 
 

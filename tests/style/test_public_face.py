@@ -9,14 +9,16 @@ from deepwell.cli import parser
 from deepwell.core import errors
 
 OPTIONS = {
-    "train": "--delimiter --demo --device --encoding --epochs --header --json --kind --map --max-rejected "
+    "train": "--delimiter --demo --device --encoding --epochs --form --header --json --kind --map --max-rejected "
     "--memory --metric --missing --names --out --plan --positive --quiet --replay --role --save-every "
     "--schema --seed --set --size --steps --target --task --test --time "
     "--traceback",
-    "predict": "--device --out --task --traceback",
-    "evaluate": "--json --map --task --traceback",
+    "predict": "--delimiter --device --encoding --form --header --json --missing --names --out --task --traceback",
+    "try": "--device --json --task --traceback",
+    "evaluate": "--delimiter --encoding --form --header --json --map --missing --names --task --traceback",
     "cache": "--clear --traceback",
-    "check": "--delimiter --encoding --header --kind --map --missing --names --role --save --schema --target --task --traceback",
+    "check": "--delimiter --encoding --form --header --kind --map --missing --names --role --save --schema --target "
+    "--task --traceback",
     "show": "--traceback",
     "verify": "--traceback",
     "report": "--traceback",
@@ -30,7 +32,7 @@ OPTIONS = {
 def test_public_names() -> None:
     assert deepwell.__all__ == [
         "DeepwellError", "Estimator", "cache", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume",
-        "show", "tasks", "train", "verify",
+        "show", "tasks", "train", "try_", "verify",
     ]  # fmt: skip
 
 
@@ -62,6 +64,10 @@ def test_exit_codes() -> None:
         (["trian", "x.csv"], "there is no verb 'trian'; did you mean 'train'?"),
         (["train", "x.csv", "--targt", "y"], "there is no option '--targt'; did you mean '--target'?"),
         (["predict", "run", "x.csv", "--otu", "y"], "there is no option '--otu'; did you mean '--out'?"),
+        (["predict", "run", "-n", "3"], "there is no option '-n'"),
+        (["predict", "run", "--prompt"], "the option '--prompt' needs a value"),
+        (["try", "run", "--prompt", "--json"], "the option '--prompt' needs a value"),
+        (["try", "run", "--prompt", "a\udcffb"], "the question holds bytes that are no UTF-8"),
         (["show"], "the following arguments are required: model"),
     ],
 )
@@ -70,3 +76,17 @@ def test_a_typo_is_refused_with_the_nearest(argv: list[str], text: str, capsys: 
         parser.parse(argv)
     assert stopped.value.code == 2
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", parser.ASKING)
+def test_knobs_of_a_question_are_set_aside_as_they_stand(verb: str) -> None:
+    words = [verb, "--top-k", "5", "--task", "t.py", "run", "--prompt", "--- or -1 or --other", "--stop=a=b", "--json"]
+    asked = parser.parse(words)
+    assert (asked.model, asked.task, asked.json) == ("run", "t.py", True)
+    assert asked.request == {"top_k": "5", "prompt": "--- or -1 or --other", "stop": "a=b"}
+
+
+def test_data_may_stand_behind_options() -> None:
+    asked = parser.parse(["predict", "run", "--n", "3", "--out", "a.csv", "new.csv", "--missing", "-9"])
+    assert (asked.model, asked.data, asked.out, asked.missing) == ("run", "new.csv", "a.csv", ["-9"])
+    assert parser.parse(["predict", "run", "--", "-odd.csv"]).data == "-odd.csv"

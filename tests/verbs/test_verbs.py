@@ -65,6 +65,22 @@ def test_predict_writes_what_it_gives(trained: Path, tmp_path: Path) -> None:
         dw.predict(trained, data_of(trained), temperature=2)
 
 
+def test_how_a_file_is_read_can_be_said_again(trained: Path, tmp_path: Path) -> None:
+    expected = dw.predict(trained, data_of(trained))
+    barred = tmp_path / "barred.csv"
+    barred.write_text(data_of(trained).read_text().replace(",", "|").replace("red", "-9"))
+    answers = dw.predict(trained, barred, reading={"delimiter": "|", "missing": ["-9"]})
+    red = np.array([line.split(",")[2] == "red" for line in data_of(trained).read_text().splitlines()[1:]])
+    same = answers["label.probability"] == expected["label.probability"]
+    assert same[~red].all()
+    assert not same[red].all()
+    scored = dw.evaluate(trained, barred, reading={"delimiter": "|"})
+    assert scored.rows == 300
+    for verb in (dw.predict, dw.evaluate):
+        with pytest.raises(ConfigError, match="there is no option 'delimter'; did you mean 'delimiter'"):
+            verb(trained, barred, reading={"delimter": "|"})
+
+
 def test_models_are_named_by_run_or_by_file_alike(trained: Path, tmp_path: Path) -> None:
     file = tmp_path / "copied.well"
     file.write_bytes((trained / "model.well").read_bytes())

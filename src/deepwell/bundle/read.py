@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from deepwell.bundle import archive
+from deepwell.bundle import archive, reading
 from deepwell.bundle.contents import ENTRIES, FORMAT, LIMITS, Contents
 from deepwell.core.errors import BundleError, DataError
 from deepwell.core.fields import Schema
@@ -53,8 +53,8 @@ def parse(facts: Mapping[str, Any], entries: Mapping[str, files.Bytes]) -> Conte
         odd = sorted(set(entries) ^ set(ENTRIES))[0]
         raise BundleError(f"the entry {quote(odd)} is {'unknown' if odd in entries else 'missing'}")
     config = _object(entries, "config.json")
-    if sorted(config) != ["config", "sizes"] or not all(isinstance(v, dict) for v in config.values()):
-        raise BundleError("needs two objects, config and sizes", where="config.json")
+    if set(config) - {"reading"} != {"config", "sizes"} or not all(isinstance(v, dict) for v in config.values()):
+        raise BundleError("needs two objects, config and sizes, and may have a third, reading", where="config.json")
     schema, pipeline, evidence = _schema(entries), _object(entries, "pipeline.json"), _object(entries, "evidence.json")
     # Last, so that what it takes does not come on top of what parsing the others takes for a moment.
     weights = tensors.read(entries["weights.safetensors"], "weights.safetensors")
@@ -63,7 +63,7 @@ def parse(facts: Mapping[str, Any], entries: Mapping[str, files.Bytes]) -> Conte
         raise BundleError(f"the tensor {bad} holds NaN or infinity", where="weights.safetensors")
     return Contents(
         task, version, schema, pipeline, config["config"], config["sizes"], _calibration(entries), weights, evidence,
-        _card(entries), versions,
+        _card(entries), versions, reading.checked(config.get("reading", {})),
     )  # fmt: skip
 
 

@@ -61,6 +61,8 @@ def _encode(contents: Contents) -> tuple[dict[str, Any], dict[str, files.Bytes]]
     }  # fmt: skip
     calibration = {name: float(number) for name, number in contents.calibration.items()}
     config = {"config": contents.config, "sizes": contents.sizes}
+    if contents.reading:
+        config["reading"] = contents.reading
     made = {
         "schema.json": json.write(contents.schema.to_json(), what="schema"),
         "pipeline.json": json.write(contents.pipeline, what="pipeline"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from deepwell.tracking.text import visible
+from deepwell.tracking.text import plural, visible
 
 
 def run(asked: argparse.Namespace, command: Sequence[str]) -> None:
@@ -16,7 +19,7 @@ def run(asked: argparse.Namespace, command: Sequence[str]) -> None:
     {
         "train": _train, "resume": _resume, "demo": _demo, "predict": _predict, "evaluate": _evaluate,
         "check": _check, "show": _show, "verify": _verify, "report": _report, "tasks": _tasks, "doctor": _doctor,
-        "cache": _cache,
+        "cache": _cache, "try": _try,
     }[asked.verb](asked, command)  # fmt: skip
 
 
@@ -55,16 +58,53 @@ def _demo(asked: argparse.Namespace, command: Sequence[str]) -> None:
     demo(sinks=_sinks(asked), command=command, **_options(asked))
 
 
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _how_read(asked: argparse.Namespace) -> dict[str, Any]:
+    """What was said about how a file is to be read."""
+    from deepwell.runs.options import ReadAsked
+
+    return {f.name: getattr(asked, f.name) for f in fields(ReadAsked) if getattr(asked, f.name) is not None}
+
+
+def _try(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.verbs import try_
+
+    if (
+        threading.current_thread() is threading.main_thread()
+    ):  # Ctrl-C stops an answer here; SIGTERM still ends the verb
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try_(asked.model, task=asked.task, device=asked.device, json=asked.json, **asked.request)
+
+
 def _predict(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.runtime.wording import Streamed, as_json
     from deepwell.verbs import predict
 
-    answers = predict(asked.model, asked.data, out=asked.out, task=asked.task, device=asked.device, **asked.request)
-    if asked.out is None:
+    requested = asked.data is None
+    silent = asked.json or asked.out is not None
+    streamed = Streamed((lambda text: None) if silent else _write, safe=sys.stdout.isatty())
+    answers = predict(
+        asked.model, asked.data, out=asked.out, task=asked.task, device=asked.device, reading=_how_read(asked),
+        emit=streamed if requested else None, **asked.request,
+    )  # fmt: skip
+    if asked.json:
+        sys.stdout.writelines(line + "\n" for line in as_json(answers))
+    elif asked.out is None and requested:
+        streamed.rest(answers)
+    elif asked.out is None:
         sys.stdout.write(answers.csv())
+    if requested and (speed := streamed.speed(answers)):
+        sys.stdout.flush()
+        sys.stderr.write(f"speed {speed}\n")
+    if asked.out is None:
         return
     problems = sum(1 for p in answers["problem"] if p)
     unanswered = f", {problems:,} of them empty (see the column problem)" if problems else ""
-    _say(f"{len(answers):,} answers in {visible(asked.out)}{unanswered}")
+    _say(f"{plural(len(answers), 'answer')} in {visible(asked.out)}{unanswered}")
 
 
 def _evaluate(asked: argparse.Namespace, command: Sequence[str]) -> None:
@@ -72,7 +112,7 @@ def _evaluate(asked: argparse.Namespace, command: Sequence[str]) -> None:
     from deepwell.verbs import evaluate
 
     maps = dict(parse(SchemaAsked, {"map": asked.map or []}).map)
-    found = evaluate(asked.model, asked.data, map=maps, task=asked.task)
+    found = evaluate(asked.model, asked.data, map=maps, task=asked.task, reading=_how_read(asked))
     if asked.json:
         scores = [s.to_json() for s in found.scores]
         facts = {"opened": found.opened, "trained_on": found.trained_on, "rejected": len(found.rejected)}
@@ -146,6 +186,7 @@ def _report(asked: argparse.Namespace, command: Sequence[str]) -> None:
 
 def _tasks(asked: argparse.Namespace, command: Sequence[str]) -> None:
     from deepwell.core.config import options
+    from deepwell.runtime.conversation import knobs_of
     from deepwell.verbs import tasks
 
     for name, task in tasks(asked.name).items():
@@ -154,7 +195,7 @@ def _tasks(asked: argparse.Namespace, command: Sequence[str]) -> None:
             continue
         _say("\nknobs (--set NAME=VALUE):")
         _knobs({o.name: (o.must(), o.default, o.knob.meaning, o.knob.unit) for o in options(task.Config)})
-        asked_of = options(task.Request)
+        asked_of = knobs_of(task.Request)
         if asked_of:
             _say("\nknobs of a question (predict --NAME VALUE):")
             _knobs({o.name: (o.must(), o.default, o.knob.meaning, o.knob.unit) for o in asked_of})

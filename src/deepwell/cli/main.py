@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["OMP_WAIT_POLICY"] = "passive"
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream, how in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):  # foreign bytes and signs are answered in words, not with a traceback
+            stream.reconfigure(errors=how)
     try:
         # Until a run listens for itself, SIGTERM ends a command as Ctrl-C does.
         if threading.current_thread() is threading.main_thread():

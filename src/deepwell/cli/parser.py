@@ -1,12 +1,14 @@
 """The arguments of every verb. Options of `train` and `check` are read off the dataclass that declares them.
 
-argparse, because the options of `predict` are declared by tasks and known only once the model is: they are added at run time.
+Unusual: the knobs of a question are options of `predict` and `try`, and only the model's task knows them. They are set aside
+as they stand, for the verb to check; `--help` opens the model and lists them.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -16,7 +18,8 @@ from deepwell import __version__
 VERBS = {
     "train": "train a model on files and seal it with its proof",
     "resume": "go on with a run that was stopped or killed",
-    "predict": "answer new rows with a model",
+    "predict": "answer new rows, or a request, with a model",
+    "try": "talk to a model: question after question at the terminal or through a pipe",
     "evaluate": "score a model on labelled rows",
     "check": "look at data before any training, or at a task file",
     "show": "what is inside a sealed model",
@@ -27,6 +30,11 @@ VERBS = {
     "cache": "what earlier runs have kept on disk for later ones",
     "demo": "train on scikit-learn's handwritten digits",
 }
+
+
+ASKING = ("predict", "try")
+"""Verbs whose further options are knobs of the question."""
+_KNOB = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]*")
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,15 +73,16 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     own.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
     BUILD[verb](own)
-    known, unknown = own.parse_known_args(list(argv[1:]))
-    known.verb, known.request = verb, {}
+    words: list[str] = list(argv[1:])
+    request: dict[str, str] = {}
+    if verb in ASKING:
+        if {"-h", "--help"} & set(words):
+            _list_knobs(own, words)
+        words, request = _without_knobs(own, words)
+    known, unknown = own.parse_known_args(words)
     if unknown:
-        options = [o for a in own._actions for o in a.option_strings]
-        word = unknown[0].split("=")[0]
-        # What predict does not know may be a knob of the model's task, unless it is nearly one of predict's own options.
-        if verb != "predict" or difflib.get_close_matches(word, options, n=1, cutoff=0.75):
-            own.error(f"there is no option {unknown[0]!r}{own.nearest(word, options)}")
-        known.request = _pairs(own, unknown)
+        own.error(f"there is no option {unknown[0]!r}{own.nearest(unknown[0].split('=')[0], list(_own(own)))}")
+    known.verb, known.request = verb, request
     return known
 
 
@@ -89,21 +98,65 @@ def overview() -> str:
     )
 
 
-def _pairs(parser: Parser, words: Sequence[str]) -> dict[str, str]:
-    """`--n 64 --temperature=0.8` as a dict; the task checks the names."""
+def _own(parser: Parser) -> dict[str, bool]:
+    """The options that a parser declares, and whether each takes a value."""
+    return {option: action.nargs != 0 for action in parser._actions for option in action.option_strings}
+
+
+def _without_knobs(parser: Parser, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The words that the parser knows, and the others (`--n 64 --temperature=0.8`) as a dict.
+
+    What is no option comes first: argparse takes an optional argument that stands behind options for one too many. An option
+    that is nearly one of the parser's own is refused with it.
+    """
+    own, left = _own(parser), list(words)
+    bare: list[str] = []
+    known: list[str] = []
     request: dict[str, str] = {}
-    words = list(words)
-    while words:
-        word = words.pop(0)
-        if not word.startswith("--"):
-            parser.error(f"{word!r} is one argument too many")
-        name, sign, value = word[2:].partition("=")
-        if not sign:
-            if not words:
-                parser.error(f"the option {word!r} needs a value")
-            value = words.pop(0)
-        request[name.replace("-", "_")] = value
-    return request
+    while left:
+        word = left.pop(0)
+        name, sign, value = word.partition("=")
+        if word == "--":
+            break
+        if not _KNOB.fullmatch(name):
+            bare.append(word)
+        elif name in own:
+            known += [word, *(left[:1] if own[name] and not sign else [])]
+            del left[: own[name] and not sign]
+        elif not name.startswith("--") or difflib.get_close_matches(name, own, n=1, cutoff=0.8):
+            parser.error(f"there is no option {name!r}{parser.nearest(name, list(own))}")
+        else:
+            if not sign and (not left or left[0].partition("=")[0] in own):
+                parser.error(f"the option {name!r} needs a value")
+            request[name[2:].replace("-", "_")] = value if sign else left.pop(0)
+    if any("\udc80" <= sign <= "\udcff" for text in request.values() for sign in text):
+        parser.error("the question holds bytes that are no UTF-8")
+    return [*known, "--", *bare, *left], request
+
+
+def _list_knobs(parser: Parser, words: Sequence[str]) -> None:
+    """Adds the knobs of the model that is named to the help, where there is one."""
+    from deepwell import tasks
+    from deepwell.bundle.read import read
+    from deepwell.core.errors import DeepwellError
+    from deepwell.runtime.conversation import knobs_of
+    from deepwell.tracking.directory import sealed
+
+    known, _ = _without_knobs(parser, [word for word in words if word not in ("-h", "--help")])
+    if known[-1] == "--":
+        return
+    asked = parser.parse_known_args(known)[0]
+    try:
+        task = tasks.find(asked.task or read(sealed(asked.model)).task)
+    except (DeepwellError, OSError) as error:
+        parser.epilog = f"The knobs of this model are not known: {str(error).splitlines()[0]}"
+        return
+    group = parser.add_argument_group(f"knobs of a question to {task.name()}")
+    for option in knobs_of(task.Request):
+        unit = f" ({option.knob.unit})" if option.knob.unit else ""
+        told = f"{option.knob.meaning}{unit}; {option.must()}; default {option.default!r}"
+        group.add_argument("--" + option.name.replace("_", "-"), metavar="VALUE", help=told.replace("%", "%%"))
+    parser.epilog = None
 
 
 def _declared(parser: argparse.ArgumentParser, options: type, skip: Sequence[str] = ()) -> None:
@@ -160,9 +213,28 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="run directory or .well file")
     parser.add_argument("data", nargs="?", help="file or folder with new rows; none for questions without rows")
     parser.add_argument("--out", help="file for the answers (CSV); printed if not given")
+    parser.add_argument("--json", action="store_true", help="print the answers as JSON, one object a line")
+    _asking(parser)
+    _reading(parser)
+
+
+def _try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="run directory or .well file")
+    parser.add_argument("--json", action="store_true", help="print the answers as JSON, one object a line")
+    _asking(parser)
+
+
+def _asking(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="file of a task that is not installed")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps or auto")
-    parser.epilog = "Further options are the knobs of the question that the model's task declares, e.g. --n 64."
+    parser.epilog = f"Further options are knobs of the question: `{parser.prog} MODEL --help` lists those of a model."
+
+
+def _reading(parser: argparse.ArgumentParser) -> None:
+    """How a file is read, where that differs from the files of training."""
+    from deepwell.runs.options import ReadAsked
+
+    _declared(parser, ReadAsked)
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +245,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", help="file of a task that is not installed")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    _reading(parser)
 
 
 def _check(parser: argparse.ArgumentParser) -> None:
@@ -206,5 +279,5 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 BUILD: dict[str, Callable[[Any], None]] = {
     "train": _train, "resume": _resume, "predict": _predict, "evaluate": _evaluate, "check": _check,
     "show": _bundle, "verify": _bundle, "report": _report, "tasks": _tasks, "doctor": _nothing, "cache": _cache,
-    "demo": _demo,
+    "demo": _demo, "try": _try,
 }  # fmt: skip

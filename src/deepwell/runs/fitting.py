@@ -99,6 +99,7 @@ def fit(
     sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, expected.for_training(seconds))
     torch.manual_seed(Key(options.seed).fold("network").seed)
     network = task.network(sizes)
+    task.prime(network, prepared.pipeline)
     _check_handing_over(_contents(prepared, network.state_dict(), sizes), type(task))
     transforms = task.augment(examples, prepared.pipeline)
     if not course.resumed:
@@ -249,6 +250,7 @@ def _contents(prepared: Prepared, weights: Mapping[str, torch.Tensor], sizes: Si
         weights={n: np.array(w.detach().cpu().numpy(), order="C") for n, w in weights.items()},
         evidence={},
         card="",
+        reading=prepared.reading,
     )
 
 

@@ -14,6 +14,9 @@ from typing import Annotated, Any, TypeVar
 from deepwell.core.config import Knob, Option
 from deepwell.core.errors import ConfigError, nearest
 
+if typing.TYPE_CHECKING:
+    from deepwell.data.sources import ReadOptions
+
 T = TypeVar("T")
 Names = tuple[str, ...]
 Pairs = Mapping[str, str]
@@ -36,6 +39,9 @@ class ReadAsked:
     delimiter: Annotated[str | None, Knob("character between cells; found out if not given")] = None
     encoding: Annotated[str | None, Knob("of text files, e.g. utf-8 or cp1252; found out if not given")] = None
     missing: Annotated[Names, Knob("word that means a missing value; may be given again")] = ()
+    form: Annotated[
+        str | None, Knob("raw form, e.g. documents, text_lines, csv, where files could be read in several ways")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,12 @@ def parse(kind: type[T], values: Mapping[str, Any]) -> T:
             raise ConfigError(f"there is no option {name!r}{nearest(name, known)}")
         parsed[name] = None if value is None else _convert(name, value, *typing.get_args(hints[name]))
     return kind(**parsed)
+
+
+def reread(options: ReadOptions, asked: Mapping[str, Any]) -> ReadOptions:
+    """Reading options with those that are asked for; None: found out. Raises ConfigError as `parse` does."""
+    parsed = parse(ReadAsked, asked)
+    return dataclasses.replace(options, **{name: getattr(parsed, name) for name in asked})
 
 
 def _convert(name: str, value: Any, hint: Any, knob: Knob) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deepwell import tasks
+from deepwell.bundle.reading import said
 from deepwell.core import config as knobs
 from deepwell.core.errors import ConfigError, DataError, closest, nearest
 from deepwell.core.examples import Examples
@@ -37,6 +38,7 @@ class Prepared:
 
     data, columns: the table's fingerprint and its columns' statistics, as the record has them. files: sha256 -> parts.
     rows_read = rows of all parts that became examples + len(rejected). seconds: name of a phase -> how long it took.
+    reading: what the user had to say about how files are read, as the bundle keeps it.
     """
 
     task: Task
@@ -51,6 +53,7 @@ class Prepared:
     rows_read: int
     seconds: Mapping[str, float]
     notes: Sequence[str] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -77,6 +80,7 @@ def recognised(
         delimiter=asked.delimiter,
         encoding=asked.encoding,
         missing=asked.missing,
+        form=asked.form,
         target_name=asked.target[0] if asked.target else "target",
         memory=int(memory.TABLE_SHARE * (memory.allowed(None) if allowed is None else allowed)),
     )
@@ -108,6 +112,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     clock.lap("read")
     rule = task.split() if test_share is None else replace(task.split(), test=test_share)
     parts = split(table, schema, rule, Key(options.seed).fold("split"))
+    table = table if parts.cut is None else replace(parts.cut, rejected=table.rejected)
     _check_labels(parts, schema)
     files = file_parts(table, parts.assignment)
     rows_read = len(table) + len(table.rejected) + len(without_target)
@@ -123,8 +128,9 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
         raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")
     clock.lap("fit")
     notes = pipeline.storage.notes if isinstance(pipeline, FieldPipeline) and pipeline.storage else []
+    reading = said(options.form, options.delimiter, options.encoding, options.missing)
     return Prepared(
-        task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps, notes
+        task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps, notes, reading
     )
 
 

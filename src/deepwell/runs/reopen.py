@@ -14,6 +14,7 @@ from deepwell.core.scores import Score
 from deepwell.core.table import Rejected, Table
 from deepwell.core.task import Task
 from deepwell.runs.fingerprint import file_parts
+from deepwell.runs.options import reread
 from deepwell.runs.prepare import renamed
 from deepwell.runtime.predictor import load
 from deepwell.store import json as strict_json
@@ -53,10 +54,13 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def evaluate(path: Path, data: Any, maps: Mapping[str, str], task: str | type[Task] | None) -> Evaluation:
+def evaluate(
+    path: Path, data: Any, maps: Mapping[str, str], task: str | type[Task] | None, reading: Mapping[str, Any]
+) -> Evaluation:
     """See verbs.evaluate."""
     model = sealed(path)
     predictor = load(model, task)
+    predictor.reading = reread(predictor.reading, reading)
     table = predictor.read(data, targets=True)
     if maps:
         table = renamed(table, [t.name for t in predictor.schema.targets], maps)

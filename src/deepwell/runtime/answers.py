@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,15 @@ ROW = "row"
 
 @dataclass(frozen=True)
 class Answers:
-    """A Table of answers and what its columns are. Column `problem` says why a row has no answer; empty if it has one."""
+    """A Table of answers and what its columns are. Column `problem` says why a row has no answer; empty if it has one.
+
+    echoes: columns that only repeat the question, such as its prompt. seconds: how long the network took to answer.
+    """
 
     table: Table
     schema: Schema
+    echoes: tuple[str, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
     def __len__(self) -> int:
         return len(self.table)

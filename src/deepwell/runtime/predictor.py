@@ -1,13 +1,13 @@
 """Predictor: a bundle that answers. The same class evaluates a fresh run, so what is measured is what is handed over.
 
-Answers are given in batches of one fixed size (the last one is padded by repeating its last example), so that the answer to
-a row does not depend on how many rows are asked together.
+The answer to a row does not depend on how many rows are asked together: see batches.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import time
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,6 @@ from deepwell.core.batch import Batch
 from deepwell.core.errors import BundleError, ConfigError, DataError, RunError
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Field, Schema
-from deepwell.core.keys import Key
 from deepwell.core.runner import CalibratedRunner, Emit, Runner
 from deepwell.core.scores import Score
 from deepwell.core.table import Part, Rejected, Table
@@ -31,12 +30,10 @@ from deepwell.data import sources
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import compare
 from deepwell.runtime.answers import PROBLEM, Answers, align, concatenate, in_place
+from deepwell.runtime.batches import KEY, batches
 
 if TYPE_CHECKING:
     import torch
-
-BATCH = 64
-KEY = Key(0).fold("predict")
 
 
 class Predictor:
@@ -48,6 +45,7 @@ class Predictor:
         pipeline: raw values <-> arrays.
         network: the network with the bundle's weights.
         uncalibrated, runner: the network as a Runner, without and with calibration.
+        reading: how files with questions are read: as those of training were. May be replaced.
     """
 
     def __init__(self, contents: Contents, task: type[Task] | None = None, device: str = "cpu") -> None:
@@ -64,6 +62,7 @@ class Predictor:
         self.network = _network(self.task, contents).to(device)
         self.uncalibrated: Runner = TorchRunner(self.network, device)
         self.runner: Runner = CalibratedRunner(self.uncalibrated, contents.calibration)
+        self.reading = _as_in_training(contents)
 
     @property
     def schema(self) -> Schema:
@@ -79,9 +78,18 @@ class Predictor:
         request = self.task.Request() if request is None else request
         if not self.task.asks_rows:
             if data is not None:
-                raise DataError(f"the task {self.contents.task!r} answers requests, not rows; got {str(data)[:80]!r}")
+                knobs_ = ", ".join(f"--{o.name.replace('_', '-')}" for o in knobs.options(type(request)))
+                raise DataError(
+                    f"the task {self.contents.task!r} answers requests, not rows; got {str(data)[:80]!r}",
+                    repair=f"ask with the knobs of a question: {knobs_}" if knobs_ else "",
+                )
             empty = Batch({}, np.empty(0, np.int64))
-            return self._sorted(self.task.predict(self.runner, empty, self.pipeline, request, emit), None, {}, 0)
+            began = time.perf_counter()
+            table = self.task.predict(self.runner, empty, self.pipeline, request, emit)
+            seconds = time.perf_counter() - began
+            asked_for = [f.name for f in fields(request)]
+            echoes = tuple(name for name in table.names if name in asked_for)
+            return replace(self._placed(table, None, {}, 0), echoes=echoes, seconds=seconds)
         if data is None:
             raise DataError(f"the task {self.contents.task!r} answers rows: name a file with them")
         asked = self.read(data)
@@ -91,18 +99,20 @@ class Predictor:
     def answer(self, examples: Examples, count: int, request: Any = None, emit: Emit | None = None) -> Answers:
         """Answers for examples made of `count` rows, one line per row (per example where examples are not made of rows)."""
         request = self.task.Request() if request is None else request
-        tables = []
-        for batch, size in _padded(examples):
+        tables, asked = [], [np.empty(0, np.int64)]
+        for batch, size in batches(examples):
             table = self.task.predict(self.runner, batch, self.pipeline, request, emit)
             each, over = divmod(len(table), len(batch))
             if over or not each or (each > 1 and examples.rows is not None):
                 raise RunError(f"the task gave {len(table)} lines of answers for {len(batch)} examples")
             tables.append(table.take(np.arange(each * size)))
+            asked.append(np.repeat(batch.examples[:size], each))
         names = self.task.answers(self.pipeline).names
         answers = concatenate(tables) if tables else Table({n: np.empty(0, object) for n in names})
-        return self._sorted(answers, examples.rows, examples.problems, count)
+        order = np.argsort(np.concatenate(asked), kind="stable")
+        return self._placed(answers.take(order), examples.rows, examples.problems, count)
 
-    def _sorted(
+    def _placed(
         self, answers: Table, rows: NDArray[np.int64] | None, problems: Mapping[int, str], count: int
     ) -> Answers:
         """Answers at the rows they belong to; as they come where they belong to none."""
@@ -120,7 +130,7 @@ class Predictor:
         name = self._category("predict_proba").name
         examples = self.task.examples(Part("predict", asked), self.pipeline)
         full = np.full((len(asked), len(self.classes)), np.nan)
-        for batch, size in _padded(examples):
+        for batch, size in batches(examples):
             outputs, _ = self.runner.run("forward", batch.arrays)
             logits = outputs[f"{name}.logits"][:size].astype(np.float64)
             odds = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -162,16 +172,11 @@ class Predictor:
         targets: whether the target columns are needed too. Raises DataError naming the missing columns, with the nearest
         present ones.
         """
-        table = data if isinstance(data, Table) else sources.read(data, self._reading)
+        table = data if isinstance(data, Table) else sources.read(data, self.reading)
         if isinstance(data, str | Path):
             table = self._named(table, data)
         compare(self.schema, table, targets=targets)
         return table
-
-    @property
-    def _reading(self) -> sources.ReadOptions:
-        """A .names file beside the data names every column but the target: that one has the name of training."""
-        return sources.ReadOptions(target_name=next((t.name for t in self.schema.targets), "target"))
 
     def _named(self, table: Table, path: str | Path) -> Table:
         """The table of a file; with the model's names, in order, where the file has none of its own.
@@ -185,7 +190,7 @@ class Predictor:
         if table.names != numbered:
             if set(table.names) & set(every):
                 return table
-            bare = sources.read(path, replace(self._reading, header=False))
+            bare = sources.read(path, replace(self.reading, header=False))
             return self._in_order(bare, every, inputs, like_training=True) or table
         return self._in_order(table, every, inputs) or table
 
@@ -221,6 +226,18 @@ def load(path: str | Path, task: str | type[Task] | None = None, device: str = "
     """
     task_class = tasks.find(task) if isinstance(task, str) else task
     return Predictor(read(Path(path)), task_class, device)
+
+
+def _as_in_training(contents: Contents) -> sources.ReadOptions:
+    """What had to be said about reading; a .names file beside the data names every column but the target."""
+    kept = contents.reading
+    return sources.ReadOptions(
+        form=kept.get("form"),
+        delimiter=kept.get("delimiter"),
+        encoding=kept.get("encoding"),
+        missing=tuple(kept.get("missing", ())),
+        target_name=next((t.name for t in contents.schema.targets), "target"),
+    )
 
 
 def _same_task(contents: Contents, task: type[Task]) -> None:
@@ -259,14 +276,3 @@ def _network(task: Task, contents: Contents) -> torch.nn.Module:
     if left:
         raise BundleError(f"the network of {contents.task!r} has values that no bundle holds: {left[0]}")
     return network
-
-
-def _padded(examples: Examples) -> Iterator[tuple[Batch, int]]:
-    """All examples in batches of BATCH, the last one padded; with how many of each batch are asked for."""
-    count = examples.count
-    if count is None:
-        raise DataError("endless examples cannot be answered one by one")
-    for start in range(0, count, BATCH):
-        size = min(BATCH, count - start)
-        index = np.minimum(np.arange(start, start + BATCH), count - 1)
-        yield examples.take(index, KEY), size

@@ -14,6 +14,7 @@ from deepwell.verbs.resume import resume
 from deepwell.verbs.show import show
 from deepwell.verbs.tasks import tasks
 from deepwell.verbs.train import train
+from deepwell.verbs.try_ import try_
 from deepwell.verbs.verify import verify
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "show",
     "tasks",
     "train",
+    "try_",
     "verify",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,17 @@ from deepwell.runs.reopen import evaluate as evaluate_run
 
 
 def evaluate(
-    model: str | Path, data: Any, *, map: dict[str, str] | None = None, task: str | type[Task] | None = None
+    model: str | Path,
+    data: Any,
+    *,
+    map: dict[str, str] | None = None,
+    task: str | type[Task] | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """The task's metrics of a model on labelled data.
 
     When the data is the test file of the model's own run, the counter of how often the test part was opened is raised.
-    map: labels of the target to rename, old -> new. Raises DataError for columns or labels that do not fit.
+    map: labels of the target to rename, old -> new. reading: how the file is read, as for `predict`.
+    Raises DataError for columns or labels that do not fit.
     """
-    return evaluate_run(Path(model), data, map or {}, task)
+    return evaluate_run(Path(model), data, map or {}, task, reading or {})
