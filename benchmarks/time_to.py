@@ -1,7 +1,7 @@
 """`python -m benchmarks.time_to SIDE` trains the convnet on MNIST once and prints the test accuracy it reaches, as one line
 of JSON.
 
-    engine      one run of `--seconds` of training, annealed to that horizon, with the recipe's defaults at the row's batch:
+    engine      one run of `--seconds` of training, annealed to that horizon, with Muon for hidden matrices at the row's batch:
                 a twentieth of the training part is held out, and chooses the weights whose test accuracy counts
     idiomatic   Adam at a constant rate on all of the training part; the accuracy after each epoch, until `--goal`
 
@@ -25,6 +25,9 @@ from benchmarks.networks import Called
 from benchmarks.workloads import RATE, WORKLOADS, Workload
 
 ROW = "convnet"
+RECIPE = {"optimiser": "muon", "learning_rate": 3e-3}
+"""Of the engine: the best of nine on the last 10,000 training pictures after 1.3 epochs of the others, two seeds: 0.991
+against 0.990 for AdamW at twice the rate and 0.983 for AdamW at the rate of the other sides."""
 SELECT = 20
 """One in so many training examples is held out by our engine."""
 
@@ -56,7 +59,7 @@ def engine(workload: Workload, arrays: Arrays, asked: argparse.Namespace) -> dic
             network=network,
             examples=RowExamples(Encoded({"x": arrays.x[:cut], "y": arrays.y[:cut]}, np.arange(cut))),
             loss=engine_loss,
-            recipe=Recipe(),
+            recipe=Recipe(**RECIPE),
             budget=Budget(seconds=asked.seconds),
             plan=plan,
             key=Key(asked.seed),
