@@ -14,7 +14,8 @@ from deepwell.core.keys import Key
 from deepwell.core.runner import CalibratedRunner, NumpyRunner
 from deepwell.core.table import Part, Table
 from deepwell.core.task import Fit
-from deepwell.families.prediction import Prediction, PredictionConfig, log_softmax, softmax
+from deepwell.families.prediction import Prediction, PredictionConfig
+from deepwell.families.targets import log_softmax, softmax
 
 
 class Plain(Prediction):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from deepwell.losses import absolute_error, cross_entropy, l1, squared_error
+from deepwell.losses import absolute_error, binary_cross_entropy, cross_entropy, l1, squared_error
 
 
 @settings(max_examples=25, deadline=None)
@@ -61,3 +61,19 @@ def test_l1_and_its_gradient():
     assert weights[0].grad.tolist() == [[1, -1]]
     with pytest.raises(ValueError, match="at least one"):
         l1([])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 6), st.floats(0, 0.5), st.integers(0, 100))
+def test_binary_cross_entropy_agrees_with_torch(n, tags, smoothing, seed):
+    torch.manual_seed(seed)
+    logits, target = 20 * torch.randn(n, tags), torch.randint(2, (n, tags))
+    asked = (1 - smoothing) * target + smoothing / 2
+    expected = functional.binary_cross_entropy_with_logits(logits, asked, reduction="sum")
+    torch.testing.assert_close(binary_cross_entropy(logits, target, smoothing=smoothing), expected)
+
+
+def test_binary_cross_entropy_by_hand_with_weights():
+    logits, target = torch.tensor([[0.0, 0.0], [math.log(3.0), 0.0]]), torch.tensor([[0, 1], [1, 0]])
+    loss = binary_cross_entropy(logits, target, weights=torch.tensor([2.0, 1.0]))
+    assert loss.item() == pytest.approx(4 * math.log(2) + math.log(4 / 3) + math.log(2))

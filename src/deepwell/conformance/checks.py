@@ -123,7 +123,7 @@ def encodes_and_decodes(subject: Subject) -> Result:
 def survives_missing_and_unseen(subject: Subject) -> Result:
     """A missing and an unheard-of value in each input column is answered, or refused in words."""
     rows = subject.prepared.parts.test.rows
-    inputs = [f for f in subject.prepared.schema.inputs if f.kind in ("number", "category", "image")]
+    inputs = [f for f in subject.prepared.schema.inputs if f.kind in ("number", "category", "image", "text")]
     if not subject.predictor.task.asks_rows or not len(rows) or not inputs:
         return None, "no inputs of a kind that can be missing"
     table = rows.take(np.arange(min(4, len(rows))))

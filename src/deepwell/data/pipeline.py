@@ -23,6 +23,7 @@ from deepwell.data.cache import CHUNK_BYTES, SAMPLE, Columns, Encoding, Storage,
 from deepwell.data.fields.category import Category
 from deepwell.data.fields.kind import Kind, checked, find, has_kind
 from deepwell.data.fields.number import Number
+from deepwell.data.fields.tags import Tags
 from deepwell.store import json
 
 
@@ -137,9 +138,12 @@ class FieldPipeline:
         return self._kind(name).decode(array)
 
     def classes(self, name: str) -> list[str]:
-        """The class names of a target category, in the order of its indices. Raises DataError for another field."""
+        """The class names of a target category, or the tags of a target, in the order of their indices.
+
+        Raises DataError for another field.
+        """
         kind = self._kind(name)
-        if not isinstance(kind, Category) or not kind.target_:
+        if not isinstance(kind, Category | Tags) or not kind.target_:
             raise DataError(f"the column {name!r} has no classes: it is not a category that is a target")
         return kind.classes_
 
@@ -162,7 +166,7 @@ class FieldPipeline:
                     f"the column {name!r} is of kind {self.schema[name].kind}; stored is {stored['kind']!r}"
                 )
             kind.restore(stored["state"])
-            if isinstance(kind, Category | Number) and kind.target_ != (self.schema[name].role == "target"):
+            if isinstance(kind, Category | Number | Tags) and kind.target_ != (self.schema[name].role == "target"):
                 raise BundleError(f"the stored transform of {name!r} does not fit its role {self.schema[name].role!r}")
         return self
 

@@ -34,3 +34,18 @@ def cross_entropy(
     if class_weights is not None:
         loss = loss * class_weights[index]
     return (loss if weights is None else loss * weights).sum()
+
+
+def binary_cross_entropy(
+    logits: Tensor, target: Tensor, *, smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
+    """Sum over examples and tags of w * (softplus(z) - q z), scalar, float32: each tag is a yes/no question of its own.
+
+    q = (1 - smoothing) target + smoothing / 2.
+
+    logits: (n, ..., tags); target: the same shape, 0 or 1; weights: (n, ...).
+    """
+    wide = logits.float()
+    asked = (1.0 - smoothing) * target.float() + smoothing / 2
+    loss = (functional.softplus(wide) - asked * wide).sum(-1)
+    return (loss if weights is None else loss * weights).sum()
