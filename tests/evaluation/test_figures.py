@@ -14,7 +14,7 @@ from sklearn.metrics import auc, confusion_matrix, f1_score, roc_auc_score
 
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import ImageFile, Table
-from deepwell.evaluation.figures import REST, choose, figures, roc_points, showcase
+from deepwell.evaluation.figures import REST, answered, choose, figures, roc_points, showcase
 
 
 def schema(kind: str, *inputs: Field) -> Schema:
@@ -146,3 +146,27 @@ def test_pictures_become_small_png_and_damaged_ones_their_path(tmp_path):
 def test_data_without_rows_has_no_example_rows():
     columns = category(10, 2)
     assert showcase(Table({}), schema("category"), Table({"y": np.zeros(10)}), columns, None) == []
+
+
+def test_answers_without_rows_are_shown_as_they_come():
+    told = Schema((Field("text", "text"), Field("tokens", "number")))
+    answers = Table({"text": np.array(["once " * 1000, "upon"] * 10, object), "tokens": np.arange(20)})
+    (event,) = answered(told, answers, 3)
+    assert [c["name"] for c in event["columns"]] == ["text", "tokens"]
+    assert [row[1] for row in event["rows"]] == [0, 1, 2]
+    assert len(event["rows"][0][0]) == 2000
+    assert event["rows"][1][0] == "upon"
+    assert answered(told, answers.take(np.arange(0))) == []
+
+
+def test_written_answers_stand_beside_the_truth_and_the_question():
+    sources = np.array([f"question {i}" for i in range(30)], object)
+    rows = Table({"q": sources, "y": np.array([f"truth {i}" for i in range(30)], object)})
+    answers = Table({"y": np.array([f"answer {i}" for i in range(30)], object)})
+    written = Schema((Field("q", "text"), Field("y", "text", "target")))
+    (event,) = showcase(rows, written, answers, {"y.matches": np.zeros((30, 4))}, np.arange(30))
+    assert [c["name"] for c in event["columns"]] == ["row", "y, true", "y, answered", "q"]
+    assert len(event["rows"]) == 8
+    for line in event["rows"]:
+        number = line[0].removeprefix("row ")
+        assert line[1:] == [f"truth {number}", f"answer {number}", f"question {number}"]

@@ -37,6 +37,11 @@ MOST_ROC_POINTS = 200
 REST = "all others"
 SHOWN_EACH = 8
 SHOWN_INPUTS = 8
+LONGEST_ANSWER = 2000
+LONGEST_CELL = 300
+"""Characters of a cell of the showcase; many columns are narrow, and a sentence should be whole."""
+WRITTEN = ("text", "tags")
+"""Kinds of targets whose answers are more or less right."""
 THUMBNAIL = 96
 KEY = Key(0).fold("showcase")
 
@@ -135,33 +140,57 @@ def showcase(rows: Table, schema: Schema, answers: Table, columns: Columns, inde
     Returns:
         Events with the keys event, title, columns, rows; nothing where examples are not rows or nothing was measured.
     """
-    measured = (
-        f for f in schema.targets if f.kind in ("category", "number") and len(columns.get(f"{f.name}.truth", ()))
-    )
-    target = next(measured, None)
-    if target is None or len(answers) != len(rows) or target.name not in rows or target.name not in answers:
+    known = [f for f in schema.targets if f.name in rows and f.name in answers and len(answers) == len(rows)]
+    target = next((f for f in known if f.kind in WRITTEN or len(columns.get(f"{f.name}.truth", ()))), None)
+    if target is None or not columns:
         return []
     pictures = [f for f in schema.inputs if f.kind == "image"]
     inputs = [*pictures, *(f for f in schema.inputs if f.kind != "image")][:SHOWN_INPUTS]
-    last = ("probability of the answer", "number") if target.kind == "category" else ("error", "number")
-    heads = [("row", "text"), (f"{target.name}, true", target.kind), (f"{target.name}, answered", target.kind), last]
+    heads = [("row", "text"), (f"{target.name}, true", target.kind), (f"{target.name}, answered", target.kind)]
+    if target.kind not in WRITTEN:
+        heads.append(("probability of the answer" if target.kind == "category" else "error", "number"))
     heads += [(f.name, f.kind) for f in inputs]
     events: list[Event] = []
     for title, chosen in choose(target, columns):
         lines = []
         for example in chosen:
             row = int(example if index is None else index[example])
-            cells = [_cell(f, rows[f.name][row]) for f in inputs]
-            ends = [_cell(target, rows[target.name][row]), _cell(target, answers[target.name][row])]
-            lines.append([rows.where(row), *ends, _surety(target, columns, int(example)), *cells])
+            cells = [_cell(f, rows[f.name][row], LONGEST_CELL) for f in inputs]
+            ends = [_cell(target, side[target.name][row], LONGEST_CELL) for side in (rows, answers)]
+            if target.kind not in WRITTEN:
+                ends.append(_surety(target, columns, int(example)))
+            lines.append([rows.where(row), *ends, *cells])
         if lines:
             names = [{"name": name, "kind": kind} for name, kind in heads]
             events.append({"event": "examples", "title": title, "columns": names, "rows": lines})
     return events
 
 
+def answered(schema: Schema, answers: Table, count: int = SHOWN_EACH) -> list[Event]:
+    """The first answers to the default request, where questions have no rows: an `examples` event, nothing without answers.
+
+    schema: of the answers. Texts are shown up to LONGEST_ANSWER characters, and nothing is picked.
+    """
+    fields = [f for f in schema.fields if f.name in answers]
+    shown = answers.take(np.arange(min(count, len(answers))))
+    rows = [[_cell(f, shown[f.name][row], LONGEST_ANSWER) for f in fields] for row in range(len(shown))]
+    names = [{"name": f.name, "kind": f.kind} for f in fields]
+    event = {
+        "event": "examples",
+        "title": "Answers to the default question, not picked",
+        "columns": names,
+        "rows": rows,
+    }
+    return [event] if rows else []
+
+
 def choose(target: Field, columns: Columns, count: int = SHOWN_EACH) -> list[tuple[str, IntArray]]:
-    """(title, at most `count` examples) of right answers, drawn at random, and of the worst ones, worst first."""
+    """(title, at most `count` examples) of right answers, drawn at random, and of the worst ones, worst first.
+
+    Of answers that are neither right nor wrong (texts, tags) some are drawn at random.
+    """
+    if target.kind in WRITTEN:
+        return [("Answers drawn at random", permutation(len(next(iter(columns.values()))), KEY)[:count])]
     truth, answer = columns[f"{target.name}.truth"], columns[f"{target.name}.answer"]
     if target.kind == "category":
         good, bad = np.flatnonzero(truth == answer), np.flatnonzero(truth != answer)
@@ -184,8 +213,8 @@ def _surety(target: Field, columns: Columns, example: int) -> float | None:
     return None if probabilities is None else float(probabilities[example, answer])
 
 
-def _cell(field: Field, value: Any) -> Any:
-    """A raw value as a cell: a number, short text, or {png: base64} for a picture."""
+def _cell(field: Field, value: Any, longest: int) -> Any:
+    """A raw value as a cell: a number, text of at most `longest` characters, or {png: base64} for a picture."""
     if field.kind == "image":
         return _thumbnail(value)
     if isinstance(value, np.generic):
@@ -195,7 +224,7 @@ def _cell(field: Field, value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     text = str(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _thumbnail(cell: Any) -> Any:
