@@ -1,11 +1,12 @@
 """Examples: batches cover everything once, in order, and never cost more than they should; states of fakes nest."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepwell.core.batch import Batch, Encoded, Ragged
-from deepwell.core.examples import RowExamples
+from deepwell.core.examples import RowExamples, Windows, spread
 from deepwell.core.keys import Key
 from deepwell.core.runner import CalibratedRunner, NumpyRunner
 
@@ -57,6 +58,40 @@ def test_padding_loses_nothing(rows_of_values: list[list[int]]) -> None:
     padded = Ragged(np.array([v for r in rows_of_values for v in r], np.int64), offsets, padded=True).pad()
     assert padded.shape[1] % 8 == 0
     assert [[int(v) for v in row if v] for row in padded] == rows_of_values
+
+
+@given(st.integers(0, 60), st.integers(2, 13), st.data())
+def test_spread_windows_ask_for_every_value_but_the_first_exactly_once(
+    total: int, length: int, data: st.DataObject
+) -> None:
+    fresh = data.draw(st.integers(1, length - 1))
+    starts, since, until = spread(total, length, fresh)
+    asked = [int(s) + 1 + j for s, a, b in zip(starts, since, until, strict=True) for j in range(a, b)]
+    assert asked == list(range(1, total))
+    assert (since[1:] == length - 1 - fresh).all()  # each but the first has its context
+
+
+def test_windows_are_slices_with_what_stands_beside_them() -> None:
+    windows = Windows({"x": np.arange(20), "y": np.arange(20) * 10}, np.array([0, 4, 8]), 5, {"z": np.array([7, 8, 9])})
+    batch = windows.take(np.array([2, 0]), Key(1))
+    np.testing.assert_array_equal(batch.arrays["x"], [[8, 9, 10, 11, 12], [0, 1, 2, 3, 4]])
+    np.testing.assert_array_equal(batch.arrays["y"], batch.arrays["x"] * 10)
+    np.testing.assert_array_equal(batch.arrays["z"], [9, 7])
+    assert windows.count == 3
+
+
+@pytest.mark.parametrize("total", [3, 24, 25])
+def test_moved_windows_cover_a_ring_in_every_epoch_and_begin_elsewhere_in_each(total: int) -> None:
+    windows = Windows({"x": np.arange(total)}, np.arange(0, 24, 4), 4, shift=4)
+    seen = set()
+    for epoch in range(30):
+        key = Key(5).fold("epoch", epoch)
+        whole = windows.take(np.arange(6), key).arrays["x"]
+        again = windows.take(np.array([4, 1]), key).arrays["x"]
+        np.testing.assert_array_equal(again, whole[[4, 1]])  # pure in the key, whoever stands beside
+        assert set(whole.ravel()) == set(range(total)) or total == 25
+        seen.add(int(whole[0, 0]))
+    assert seen == {0, 1, 2, 3} if total > 3 else {0, 1, 2}
 
 
 def test_a_state_of_any_nesting_is_picked() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deepwell.core.keys import Key
 from deepwell.core.runner import NumpyRunner
-from deepwell.decoding.steps import generate, greedy, sample
+from deepwell.decoding.steps import Cut, generate, greedy, repelled, sample
 
 STOP = 0
 
@@ -61,13 +61,25 @@ def test_samples_have_the_probabilities_of_the_softmax():
 
 
 @pytest.mark.parametrize(
-    ("options", "kept"),
-    [({"top_k": 2}, {0, 1}), ({"top_p": 0.5}, {0}), ({"top_p": 0.51}, {0, 1}), ({"top_p": 0.0}, {0}),
-     ({"top_k": 3, "top_p": 0.99}, {0, 1, 2}), ({"temperature": 0}, {0})],
+    ("cut", "kept"),
+    [(Cut(top_k=2), {0, 1}), (Cut(top_p=0.5), {0}), (Cut(top_p=0.51), {0, 1}), (Cut(top_p=0.0), {0}),
+     (Cut(top_k=3, top_p=0.99), {0, 1, 2}), (Cut(min_p=0.4), {0, 1}), (Cut(min_p=0.2, top_k=2), {0, 1}),
+     (Cut(min_p=0.2), {0, 1, 2}), (Cut(min_p=1.0), {0})],
 )  # fmt: skip
-def test_only_the_most_likely_are_kept(options, kept):
+def test_only_the_most_likely_are_kept(cut, kept):
     logits = np.log([[0.5, 0.3, 0.15, 0.05]]).repeat(2000, axis=0)
-    assert set(sample(logits, Key(2), **options).tolist()) == kept
+    assert set(sample(logits, Key(2), cut=cut).tolist()) == kept
+
+
+def test_without_temperature_the_most_likely_is_taken():
+    assert set(sample(np.log([[0.3, 0.5, 0.2]]).repeat(50, axis=0), Key(2), temperature=0).tolist()) == {1}
+
+
+def test_what_was_seen_has_its_odds_divided():
+    logits = np.log([[0.5, 0.3, 0.2]]) + 7.0  # a constant in the scores means nothing
+    odds = np.exp(repelled(logits, np.array([[True, False, False]]), 2.0))
+    np.testing.assert_allclose(odds / odds.sum(), [[0.25 / 0.75, 0.3 / 0.75, 0.2 / 0.75]])
+    np.testing.assert_array_equal(repelled(logits, np.ones((1, 3), bool), 1.0), logits)
 
 
 @settings(deadline=None, max_examples=30)
@@ -87,7 +99,7 @@ def test_forbidden_tokens_are_never_drawn():
 def test_torch_and_numpy_runners_give_the_same_tokens():
     import torch
 
-    from deepwell.decoding.beam import beam_search
+    from deepwell.decoding.beam import Search, beam_search
     from deepwell.nn.runner import TorchRunner
 
     class Counting(torch.nn.Module):
@@ -103,6 +115,6 @@ def test_torch_and_numpy_runners_give_the_same_tokens():
     runners = (TorchRunner(Counting()), counting())
     ours, fake = (generate(r, "step", arrays, None, 5, greedy, stop=STOP) for r in runners)
     assert (ours == fake).all()
-    wide, narrow = (beam_search(r, "step", arrays, None, 5, STOP, width=3) for r in runners)
+    wide, narrow = (beam_search(r, "step", arrays, None, 5, STOP, Search(3, wanted=1)) for r in runners)
     assert (wide.tokens == narrow.tokens).all()
     np.testing.assert_allclose(wide.scores, narrow.scores, atol=1e-5)

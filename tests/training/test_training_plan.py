@@ -60,6 +60,12 @@ def test_bfloat16_is_asked_of_the_device(monkeypatch):
     assert choose(CONV, user={"device": "cpu"}).reasons["precision"] == "no bfloat16 instructions"
 
 
+def test_large_matrices_begin_in_bfloat16_where_the_processor_has_it(monkeypatch):
+    monkeypatch.setattr("deepwell.training.plan.has_bfloat16", lambda device: True)
+    assert choose(MLP, {"matrices": True}, {"device": "cpu"}).precision == "bfloat16"
+    assert choose(MLP, {}, {"device": "cpu"}).precision == "float32"
+
+
 def test_the_user_decides():
     plan = choose(CONV, {}, {"device": "cpu", "threads": "3", "precision": "float32", "channels_last": "no"})
     assert (plan.threads, plan.precision, plan.channels_last) == (3, "float32", False)

@@ -91,3 +91,59 @@ class RowExamples(Examples):
     def take(self, index: IntArray, key: Key) -> Batch:
         """See Examples; draws nothing."""
         return Batch(collate(self._columns, index), index)
+
+
+class Windows(Examples):
+    """Windows of equal length over flat columns, such as a text of many tokens or a long series.
+
+    Unusual: nothing is copied before it is asked for, and training windows may move. With `shift`, all windows of an epoch
+    begin later by one draw from 0 to shift - 1, so that what stands at the end of a window in one epoch stands in the middle
+    in another; the columns are read as rings, so that no value is lost.
+
+    Attributes:
+        flat: name -> (total, ...), the columns.
+    """
+
+    def __init__(
+        self,
+        flat: Mapping[str, NDArray[Any]],
+        starts: IntArray,
+        length: int,
+        beside: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+        units: IntArray | None = None,
+        shift: int = 1,
+    ) -> None:
+        """starts: (count,) where each window begins; length: of all. beside: name -> (count, ...), given with each window."""
+        self.flat = flat
+        self.count = len(starts)
+        self.units = units
+        self.length = length
+        self._starts, self._beside, self._shift = starts, beside, shift
+        self._total = len(next(iter(flat.values())))
+
+    def take(self, index: IntArray, key: Key) -> Batch:
+        """Arrays `name` (size, length, ...) and those beside. Pure: the shift comes from `key` alone, the same for all."""
+        first = self._starts[index]
+        if self._shift > 1:
+            first = first + int(key.fold("shift").numpy().integers(self._shift))
+        places = (first[:, None] + np.arange(self.length)) % self._total
+        arrays = {name: column[places] for name, column in self.flat.items()}
+        return Batch({**arrays, **{name: values[index] for name, values in self._beside.items()}}, index)
+
+
+def spread(total: int, length: int, fresh: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Windows that cover the values 1 to total - 1 exactly once, each with as much before it as its window holds.
+
+    A window of `length` values shows its first `length - 1` and asks for its last `length - 1`. Of those asked for, the
+    first window counts all, each later one only the last `fresh` (from 1 to length - 1), for which the others are context.
+
+    Returns:
+        starts, and the range [from, to) that counts, in places of what is asked for (0 = the second value of the window);
+        each (windows,) int64. Without a value to ask for: no windows.
+    """
+    asked = length - 1
+    starts = np.arange(0, max(total - 1 - asked, 0) + fresh, fresh) if total > 1 else np.arange(0)
+    since = np.where(starts > 0, asked - fresh, 0)
+    until = np.minimum(asked, total - 1 - starts)
+    real = until > since
+    return starts[real], since[real], until[real]

@@ -5,7 +5,7 @@ loss, answers, proof, demo. The engine knows only this page; what an application
 page for all, never to ask elsewhere which task it is. Members marked * are required.
 
     data      fits*  demo*  pipeline  split  examples  augment
-    network   network*  loss*  updates  plan_hints
+    network   network*  prime  loss*  updates  plan_hints
     answers   answers*  predict*  calibrate
     proof     metrics*  measure*  baselines  watch
     old files version  upgrade
@@ -68,9 +68,10 @@ class Fit:
 class SplitRule:
     """How rows become parts where the author of the data did not say.
 
-    kind: "stratified" (by the target; also rows that stand together by a group column), "random", or "time" (last rows of
-    each group are the test; later parts get the earlier rows as history). by: the column that orders rows, for "time".
-    test, select, calibrate: shares of all rows.
+    kind: "stratified" (by the target; also rows that stand together by a group column), "random", "time" (last rows of
+    each group are the test; later parts get the earlier rows as history), or "position" (few long texts are cut: the end of
+    each is the test; many are drawn at random). by: the column that orders rows, for "time"; that of the texts, for
+    "position". test, select, calibrate: shares of all rows, or of the characters of each text.
     """
 
     kind: str = "stratified"
@@ -254,6 +255,13 @@ class Task(ABC):
 
         It runs under the plan's precision: outputs of the network may be bfloat16, so sums are taken in float32.
         """
+
+    def prime(self, network: torch.nn.Module, pipeline: Pipeline) -> None:
+        """Fill in place what a new network takes from the training data by counting, before it is trained. Default: nothing.
+
+        `pipeline` was fitted on the training rows in this process; what it keeps beyond its state is there.
+        """
+        return
 
     def updates(self) -> Sequence[Update]:
         """The updates of one round, in order. Default: one, of all parameters, by `loss`."""

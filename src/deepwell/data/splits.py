@@ -9,7 +9,7 @@ that takes no more than 25%, 15% and 10% of all. A split is a pure function of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -20,6 +20,7 @@ from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import PARTS, Part, Table
 from deepwell.core.task import SplitRule
+from deepwell.data import positions
 from deepwell.data.equal_rows import numbered, row_codes
 from deepwell.data.fields.values import factorise, is_missing, numbers
 from deepwell.data.gathering import gathered
@@ -32,14 +33,17 @@ LEAST = 20
 BINS = 10
 BLOCK = 1 << 16
 """Rows that are worked on at a time, where copies of all would take memory."""
-KINDS = ("stratified", "random", "time")
+KINDS = ("stratified", "random", "time", "position")
 Assignment = NDArray[np.int8]
 Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The four parts, in table order. assignment: (rows,) index into PARTS. notes: what a reader of the proof must know."""
+    """The four parts, in table order. assignment: (rows,) index into PARTS. notes: what a reader of the proof must know.
+
+    cut: the table whose rows `assignment` is about, where rows were cut into pieces; None: the table that was given.
+    """
 
     train: Part
     select: Part
@@ -48,6 +52,7 @@ class Parts:
     reason: str
     notes: tuple[str, ...]
     assignment: Assignment
+    cut: Table | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -66,6 +71,10 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
         return _parts(table, np.zeros(0, np.int8), rule, "the task makes its own data", [])
     notes: list[str] = []
     assignment, reason = _authors(table, schema, notes)
+    if rule.kind == "position":
+        if (assignment == TRAIN).sum() < positions.FEW:
+            return _by_position(table, assignment, rule, reason, notes)
+        rule = replace(rule, kind="random")
     official = assignment.copy()
     free = int((assignment == TRAIN).sum())
     if free < LEAST and rule.test <= 0:
@@ -86,6 +95,26 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
     else:
         reason = f"{how.words}{togetherness}"
     return _parts(table, assignment, rule, reason, notes)
+
+
+def _by_position(table: Table, assignment: Assignment, rule: SplitRule, reason: str, notes: list[str]) -> Parts:
+    """The parts of few documents: those that the author does not give are cut from the texts of his training part."""
+    counts = np.bincount(assignment, minlength=len(PARTS))
+    shares = {SELECT: rule.select, CALIBRATE: rule.calibrate, TEST: rule.test}
+    wanted = {part: share for part, share in shares.items() if share > 0 and not counts[part]}
+    pieces = positions.pieces(table[rule.by], assignment, wanted)
+    named = [PARTS[part] for part in wanted]
+    lacking = [PARTS[part] for part in wanted if not (pieces.part == part).any()]
+    if lacking or not (pieces.part == TRAIN).any():
+        raise DataError(
+            f"there is too little text in {rule.by!r} to keep some of it for the part {(lacking or ['train'])[0]}"
+        )
+    whole = positions.cut_table(table, rule.by, pieces)
+    how = (
+        f"by position: {', '.join(named)} follow each other at the end of each text, cut at line ends" if named else ""
+    )
+    parts = _parts(whole, pieces.part, rule, "; ".join(filter(None, [reason, how])), notes)
+    return replace(parts, cut=whole)
 
 
 def _authors(table: Table, schema: Schema, notes: list[str]) -> tuple[Assignment, str]:

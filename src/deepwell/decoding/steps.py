@@ -7,7 +7,9 @@ do not depend on its neighbours in the batch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,20 +56,44 @@ def greedy(logits: NDArray[Any], step: int = 0) -> IntArray:
     return np.asarray(np.argmax(logits, axis=-1), np.int64)
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Which tokens a draw may take, the most likely first; equals are cut by position.
+
+    top_k: only the k most likely (Fan et al. 2018, arXiv:1805.04833); 0: all. top_p: only the fewest that together reach this
+    probability (Holtzman et al. 2020, arXiv:1904.09751), taken after top_k; 1: all. min_p: only those at least so likely as
+    this share of the most likely one (Nguyen et al. 2024, arXiv:2407.01082); 0: all. One token is always left.
+    """
+
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+
+    def __call__(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The weights of tokens, (n, V) descending with 1 first, with those that may not be drawn set to 0."""
+        weights = weights.copy()
+        if self.top_k:
+            weights[:, self.top_k :] = 0
+        if self.top_p < 1:
+            reached = np.cumsum(weights, axis=1)
+            # Kept: the token that passes the mark, and all before.
+            weights[reached - weights >= self.top_p * reached[:, -1:]] = 0
+        if self.min_p:
+            weights[weights < self.min_p] = 0
+        weights[:, 0] = 1
+        return weights
+
+
+ALL = Cut()
+
+
 def sample(
-    logits: NDArray[Any],
-    key: Key,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    rows: IntArray | None = None,
+    logits: NDArray[Any], key: Key, temperature: float = 1.0, cut: Cut = ALL, rows: IntArray | None = None
 ) -> IntArray:
     """One token per row drawn from softmax(logits / temperature), cut to the most likely ones.
 
     Args:
         logits: (n, V); -inf forbids a token. temperature: above 0; 0 is greedy.
-        top_k: only the k most likely tokens (Fan et al. 2018); 0: all. top_p: only the fewest tokens that together reach
-            this probability (Holtzman et al. 2020), taken after top_k; 1: all. Equals are cut by position.
         rows: (n,) name of each row's stream, e.g. its row in the Table; default 0..n-1. Fold the step into `key`.
     Returns:
         (n,) int64.
@@ -77,18 +103,19 @@ def sample(
     scaled = logits.astype(np.float64) / temperature
     order = np.argsort(-scaled, axis=1, kind="stable")
     ranked = np.take_along_axis(scaled, order, axis=1)
-    weights = np.exp(ranked - ranked[:, :1])
-    if top_k:
-        weights[:, top_k:] = 0
+    weights = cut(np.exp(ranked - ranked[:, :1]))
     reached = np.cumsum(weights, axis=1)
-    if top_p < 1:
-        weights[reached - weights >= top_p * reached[:, -1:]] = (
-            0  # kept: the token that passes the mark, and all before
-        )
-        weights[:, 0] = np.maximum(weights[:, 0], 1)
-        reached = np.cumsum(weights, axis=1)
     names = range(len(logits)) if rows is None else rows
     draws = np.array([key.fold("row", int(name)).numpy().random() for name in names])
     place = (reached <= draws[:, None] * reached[:, -1:]).sum(axis=1)
     place = np.minimum(place, (weights > 0).sum(axis=1) - 1)  # a draw next to 1 may round up to 1
     return np.asarray(order[np.arange(len(order)), place], np.int64)
+
+
+def repelled(logits: NDArray[Any], seen: NDArray[np.bool_], strength: float) -> NDArray[np.float64]:
+    """The logits (n, V) with the odds of `seen` tokens (n, V) divided by `strength`; 1 changes nothing.
+
+    The penalty of Keskar et al. 2019 (arXiv:1909.05858, section 4.1) scales the scores themselves, so it depends on a
+    constant that softmax takes out again; this one does not.
+    """
+    return np.asarray(logits - math.log(strength) * seen, np.float64)

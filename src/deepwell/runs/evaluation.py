@@ -108,7 +108,13 @@ def evaluate(
             record.emit({**event, "before": {"ece": reliability_error(before, name)}, "after": {"ece": ece}})
     answers = _answers(prepared, predictor)
     rows = prepared.parts.test.rows
-    for event in () if hurry else figures.showcase(rows, task.schema, answers.table, columns, examples.rows):
+    if hurry:
+        shown = []
+    elif task.asks_rows:
+        shown = figures.showcase(rows, task.schema, answers.table, columns, examples.rows)
+    else:
+        shown = figures.answered(task.answers(pipeline), answers.table)
+    for event in shown:
         record.emit(event)
     record.emit({"event": "verdict", "text": sentence.text, "winner": sentence.winner})
     return answers

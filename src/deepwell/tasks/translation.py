@@ -250,6 +250,10 @@ class Translation(Task):
         total = (1.0 - smoothing) * nll + smoothing * outputs["spread"].sum()
         return Loss(total, (batch.arrays["target.length"] - 1).sum(), {"nll": nll})
 
+    def plan_hints(self) -> Mapping[str, Any]:
+        """Blocks of transformers are products of matrices, which gain most from bfloat16."""
+        return {"matrices": True}
+
     # answers ---------------------------------------------------------------------------------------------------------
     def answers(self, pipeline: Pipeline) -> Schema:
         """The text. Further answers, where a question asks for several, stand in columns `TARGET.2` and so on."""

@@ -73,7 +73,8 @@ def choose(
 ) -> Plan:
     """The plan for a network by rules, with the user's choices over them.
 
-    hints: Task.plan_hints; {"convolutional": bool} overrules what the modules show. user: Plan field -> value; a device of
+    hints: Task.plan_hints; {"convolutional": bool} overrules what the modules show; {"matrices": True}: most of the time goes
+    into products of large matrices, so bfloat16 is looked at first. user: Plan field -> value; a device of
     "auto" counts as not given. examples: training examples, None when endless. batch_size: Recipe.batch_size, 0 = by rule.
     bytes_per_example: encoded, for the window; 0 where examples are not slices of columns.
     Raises ConfigError: an unknown field (with the nearest), a bad value, a device that this machine lacks.
@@ -85,7 +86,7 @@ def choose(
     chosen: dict[str, tuple[Any, str]] = {"device": device(wishes.get("device", AUTO))}
     device_type = torch.device(chosen["device"][0]).type
     chosen["threads"] = _threads()
-    chosen["precision"] = _precision(device_type, convolutional)
+    chosen["precision"] = _precision(device_type, convolutional or bool((hints or {}).get("matrices")))
     chosen["channels_last"] = _layout(network, convolutional)
     chosen["batch_size"] = (batch_size, "the recipe's") if batch_size else chosen_batch_size(examples, convolutional)
     chosen["micro_batch"] = (0, "the whole batch fits")
@@ -140,14 +141,14 @@ def _threads() -> tuple[int, str]:
     return cores, f"physical cores (torch's default is {default})"
 
 
-def _precision(device: str, convolutional: bool) -> tuple[str, str]:
+def _precision(device: str, heavy: bool) -> tuple[str, str]:
     if device == "cuda":
         if has_bfloat16(device):
             return "bfloat16", "the CUDA device multiplies it natively"
         return "float32", "the CUDA device has no bfloat16"
-    if device == "cpu" and convolutional and has_bfloat16(device):
-        return "bfloat16", "convolutions on a processor with bfloat16 instructions"
-    return "float32", "no convolutions" if not convolutional else "no bfloat16 instructions"
+    if device == "cpu" and heavy and has_bfloat16(device):
+        return "bfloat16", "convolutions or large matrices on a processor with bfloat16 instructions"
+    return "float32", "no convolutions or large matrices" if not heavy else "no bfloat16 instructions"
 
 
 def _layout(network: nn.Module, convolutional: bool) -> tuple[bool, str]:

@@ -131,7 +131,7 @@ class _Probe:
         plain = [t for t in self._tried if t.plan.precision == "float32"]
         slowest = min(t.rate for t in (*plain, *self._tried))
         rows = 2 * (halves.STEPS + halves.GRADIENT_BATCHES)  # for each example of a batch
-        sizes = (halves.MOST_EXAMPLES, halves.MOST_EXAMPLES // 2, halves.MOST_EXAMPLES // 4)
+        sizes = [halves.MOST_EXAMPLES >> k for k in range(5)]  # a single window of a text holds hundreds of tokens
         size = next((n for n in sizes if n * rows / slowest < SECOND_SHARE * self._left()), sizes[-1])
         verdict = halves.tracks(self._job, self._plan, self._end, size)
         if verdict.holds:

@@ -1,0 +1,130 @@
+"""Documents as one stream: nothing is lost between a column and its windows, and lengths are those of the text."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepwell.core.batch import Ragged
+from deepwell.core.errors import BundleError
+from deepwell.core.fields import Field
+from deepwell.core.keys import Key
+from deepwell.data.fields.dialogue import Dialogue
+from deepwell.data.fields.text import Text
+from deepwell.data.fields.tokeniser import BEGIN, END, SPECIALS, Tokeniser
+from deepwell.evaluation import ngrams
+from deepwell.families import language
+from deepwell.families.language import COUNTED, FROM, TOKENS, UNTIL, Corpus
+
+
+def column(*cells: object) -> np.ndarray:
+    made = np.empty(len(cells), object)
+    made[:] = cells
+    return made
+
+
+def ragged(*rows: list[int]) -> Ragged:
+    offsets = np.concatenate([[0], np.cumsum([len(r) for r in rows])]).astype(np.int64)
+    return Ragged(np.array([t for r in rows for t in r], np.int32), offsets, padded=True)
+
+
+def test_documents_stand_between_begin_and_end_and_empty_ones_are_left_out() -> None:
+    tokens, bounds = language.stream(ragged([9, 10], [], [11]), dialogue=False)
+    assert tokens.tolist() == [BEGIN, 9, 10, END, BEGIN, 11, END]
+    assert bounds.tolist() == [0, 4, 7]
+    tokens, bounds = language.stream(ragged([2, 9, END], [3, 10, END]), dialogue=True)
+    assert tokens.tolist() == [BEGIN, 2, 9, END, BEGIN, 3, 10, END]
+    assert bounds.tolist() == [0, 4, 8]
+    assert language.stream(ragged([], []), dialogue=False)[0].tolist() == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(8, 20), max_size=30), max_size=70), st.integers(2, 16), st.data())
+def test_asked_windows_ask_for_each_token_once_and_belong_to_its_document(rows, context, data) -> None:
+    tokens, bounds = language.stream(ragged(*rows), dialogue=False)
+    windows = language.asked_windows(tokens, bounds, context, data.draw(st.integers(1, context)))
+    asked = []
+    for batch in windows.batches(5, Key(0)):
+        for row, since, until in zip(*(batch.arrays[name] for name in (TOKENS, FROM, UNTIL)), strict=True):
+            asked += row[1 + since : 1 + until].tolist()
+    assert asked == tokens[1:].tolist()
+    assert windows.units is not None
+    assert len(windows.units) == windows.count
+    if len(bounds) > language.MANY:
+        assert set(windows.units) <= set(range(1, len(bounds)))
+    else:
+        assert len(set(windows.units)) <= language.BLOCKS
+    assert (np.diff(windows.units) >= 0).all()
+
+
+def test_training_windows_cover_the_text_and_carry_its_counts() -> None:
+    tokens = np.arange(101, dtype=np.int32)
+    counted = np.arange(303, dtype=np.float16).reshape(101, 3)
+    windows = language.training_windows(tokens, 10, counted)
+    batch = windows.take(np.arange(windows.count or 0), Key(0))
+    assert windows.count == 10
+    assert batch.arrays[TOKENS].shape == (10, 11)
+    np.testing.assert_array_equal(batch.arrays[COUNTED][..., 0], batch.arrays[TOKENS] * 3)
+    assert language.training_windows(tokens[:1], 10, None).count == 0
+    assert language.training_windows(tokens[:5], 10, None).count == 1
+
+
+def test_the_vocabulary_follows_the_size_of_the_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = Field("text", "text")
+    texts = column(*["the cat sat on the mat, the dog on the log. " * 5] * 8)
+    assert Corpus(Text(), "auto", 400).fit(texts, field).tokeniser.size == 264  # characters: nothing but bytes here
+    monkeypatch.setattr(language, "SMALL", 100)
+    monkeypatch.setattr(language, "PER_TOKEN", 5)
+    assert Corpus(Text(), "auto", 400).fit(texts, field).tokeniser.size > 264
+    assert Corpus(Text(), "auto", 270).fit(texts, field).tokeniser.size == 270
+    monkeypatch.setattr(language, "PER_TOKEN", 10_000)
+    assert Corpus(Text(), "auto", 400).fit(texts, field).tokeniser.size == 264
+    assert Corpus(Text(), "byte", 400).fit(texts, field).tokeniser.size == 264
+
+
+def test_dialogues_are_never_cut_into_characters() -> None:
+    cells = column(*[[{"role": "a", "text": "how are you " * 50}, {"role": "b", "text": "fine thanks " * 50}]] * 200)
+    assert Corpus(Dialogue(), "auto", 400).fit(cells, Field("x", "dialogue")).tokeniser.size > 264
+
+
+def test_a_restored_corpus_encodes_and_sizes_the_same() -> None:
+    for inner, made, cells in (
+        (Text(), Text(), column("one two two", "three")),
+        (Dialogue(), Dialogue(), column([{"role": "a", "text": "hi"}, {"role": "b", "text": "ho"}])),
+    ):
+        fitted = Corpus(inner, "auto", 300).fit(cells, Field("x", "text"))
+        again = Corpus(made, "auto", 300).restore(fitted.state())
+        assert again.sizes() == fitted.sizes()
+        assert again.documents_ == len(cells)
+        np.testing.assert_array_equal(again.encode(cells)[0][""].values, fitted.encode(cells)[0][""].values)
+        assert again.dialogue == isinstance(inner, Dialogue)
+
+
+@pytest.mark.parametrize(
+    "change", [{"documents": -1}, {"documents": "many"}, {"grams": [0]}, {"grams": [1] * 9}, {"grams": [10**9]},
+               {"grams": ["1"]}, {"inner": {}}]
+)  # fmt: skip
+def test_a_foreign_state_is_refused(change) -> None:
+    state = Corpus(Text(), "auto", 300).fit(column("one two two"), Field("x", "text")).state()
+    with pytest.raises(BundleError):
+        Corpus(Text(), "auto", 300).restore({**state, **change})
+
+
+def test_held_out_counts_are_what_networks_look_up() -> None:
+    tokens = np.random.default_rng(0).integers(8, 12, 200).astype(np.int32)
+    model, _ = ngrams.fit(tokens.astype(np.int64), 264)
+    found = language.held_out_counts(tokens, model)
+    assert found.shape == (200, 3)
+    assert (found[:, 0] < 0).all()
+    assert set(found[:, 1].tolist()) <= set(range(model.order + 1))
+
+
+@given(st.text(max_size=50))
+def test_lengths_of_tokens_sum_to_those_of_the_text(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    tokeniser = Tokeniser()
+    characters, octets = language.lengths(tokeniser)
+    tokens = tokeniser.encode(text)
+    assert characters[tokens].sum() == len(text)
+    assert octets[tokens].sum() == len(text.encode())
+    assert characters[:SPECIALS].tolist() == octets[:SPECIALS].tolist() == [1, 0, 1, 1, 1, 1, 1, 1]
