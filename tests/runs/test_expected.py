@@ -13,6 +13,7 @@ import torch
 from tests.conftest import columns_of
 
 from deepwell.core.errors import RunError
+from deepwell.core.examples import First
 from deepwell.core.keys import Key
 from deepwell.reports import render
 from deepwell.runs import expected, fitting
@@ -195,7 +196,7 @@ def test_the_end_is_rehearsed_without_opening_the_test_part(
     value, why = closing_of(closed, tmp_path).rehearse(predictor, 1000.0)
     assert 0.1 < value["seconds"] < 500  # bootstrap of 5,000 rows, four models, a page with figures
     assert value["baselines"] == 2.5
-    assert "rehearsed on 1,024 rows" in why
+    assert "rehearsed on 1,024 examples" in why
     assert prepared.examples["test"].count == 60
 
 
@@ -221,12 +222,34 @@ def test_a_straight_line_carries_the_rehearsal_on(
     assert closing_of(closed, tmp_path).rehearse(predictor, 13.0)[0]["seconds"] == 6.5  # at most half
 
 
+def test_examples_that_are_no_rows_are_rehearsed_too(prepared: Prepared, predictor: Predictor, tmp_path: Path) -> None:
+    windows = First(prepared.examples["train"], 10**9)
+    assert windows.rows is None
+    examples = {**prepared.examples, "train": windows, "test": Unopened()}
+    closing = closing_of(replace(prepared, examples=examples), tmp_path)
+    value, why = closing.rehearse(predictor, 1000.0)
+    assert 0.1 < value["seconds"] < 500
+    assert "rehearsed on 1,024 examples" in why
+
+
+def test_dear_examples_are_rehearsed_on_fewer(
+    prepared: Prepared, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Closing, "_rehearse", lambda self, untrained, count, drawn=True: (0.1 * count, 0.5))
+    closed = replace(prepared, examples={**prepared.examples, "test": Unopened()})
+    value, why = closing_of(closed, tmp_path).rehearse(predictor, 1000.0)
+    assert "rehearsed on 500 examples" in why  # 64 took 6.4 s, and 50 s may be spent
+    assert value["seconds"] == pytest.approx(500.0)
+
+
 def test_with_little_time_a_share_is_kept(prepared: Prepared, predictor: Predictor, tmp_path: Path) -> None:
     closing = closing_of(prepared, tmp_path)
     value, why = closing.rehearse(predictor, 5.0)
     assert (value["seconds"], "too little time" in why) == (1.5, True)
-    without_rows = replace(prepared, examples={**prepared.examples, "train": Unopened()})  # many examples of few rows
-    value, _ = replace(closing, prepared=without_rows).rehearse(predictor, 100.0)
+    self_made = First(prepared.examples["train"], 1)
+    self_made.count = None
+    endless = replace(prepared, examples={**prepared.examples, "train": self_made})
+    value, _ = replace(closing, prepared=endless).rehearse(predictor, 100.0)
     assert value["seconds"] == 9.0
     assert [expected.for_training(seconds) for seconds in (100.0, 10.0, None)] == [91.0, 7.0, None]
 

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from deepwell.conformance.subject import Subject, command, python
-from deepwell.core.batch import Batch, IntArray, Ragged
-from deepwell.core.examples import Examples
+from deepwell.core.batch import Batch, Ragged
+from deepwell.core.examples import Examples, First
 from deepwell.core.keys import Key
 from deepwell.core.table import Column, Table
 from deepwell.data.fields.kind import has_kind
@@ -70,7 +70,7 @@ def learns_by_heart(subject: Subject) -> Result:
     train = subject.prepared.examples["train"]
     if not train.count or not subject.prepared.schema.targets:
         return None, "no target"
-    part = _Few(train)
+    part = First(train, BY_HEART)
     before, after = (
         _loss(_fit(subject, steps, only=part, knobs={**PLAIN, **knobs}), part)
         for steps, knobs in ((1, UNTRAINED), (HEART_STEPS, PLAIN))
@@ -181,20 +181,6 @@ CHECKS: Mapping[str, Callable[[Subject], Result]] = {
         answers_the_same_elsewhere,
     )
 }
-
-
-class _Few(Examples):
-    """The first examples of others."""
-
-    def __init__(self, examples: Examples) -> None:
-        self.count = min(BY_HEART, examples.count or 0)
-        if examples.columns is not None:
-            self.columns = {name: column[: self.count] for name, column in examples.columns.items()}
-        self._examples = examples
-
-    def take(self, index: IntArray, key: Key) -> Batch:
-        """See Examples."""
-        return self._examples.take(index, key)
 
 
 class _Closed:

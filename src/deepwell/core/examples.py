@@ -93,6 +93,26 @@ class RowExamples(Examples):
         return Batch(collate(self._columns, index), index)
 
 
+class First(Examples):
+    """The first examples of others, at most `most` of them. They do not advance: trials must not make data grow."""
+
+    def __init__(self, examples: Examples, most: int) -> None:
+        count = min(most, examples.count or 0)
+        self._inner = examples
+        self.count = count
+        self.units = None if examples.units is None else examples.units[:count]
+        self.costs = None if examples.costs is None else examples.costs[:count]
+        columns = examples.columns
+        self.columns = None if columns is None else {name: column[:count] for name, column in columns.items()}
+
+    def take(self, index: IntArray, key: Key) -> Batch:
+        """See Examples."""
+        return self._inner.take(index, key)
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Nothing changes, so there is nothing to undo."""
+
+
 class Windows(Examples):
     """Windows of equal length over flat columns, such as a text of many tokens or a long series.
 

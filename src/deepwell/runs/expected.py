@@ -1,7 +1,7 @@
 """What a run is expected to take, said before it trains: seconds, memory, room on the disk, and the time kept for its end.
 
 Unusual: the end of a run is rehearsed. Baselines are fitted by then, so an untrained network goes through evaluation and
-report on a few training rows, twice with few and once with more; a straight line carries that on to the test part. So what
+report on a few training examples, twice with few and once with more; a straight line carries that on to the test part. So what
 is kept of a time limit follows from this task, these baselines and this machine as busy as it is, and the libraries that
 only the end needs are loaded before the time for training is set.
 """
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from deepwell.core.errors import RunError
+from deepwell.core.examples import First
 from deepwell.core.keys import Key
 from deepwell.core.table import Part
 from deepwell.reports import render
@@ -38,7 +39,9 @@ from deepwell.training.order import Order
 from deepwell.training.trial import Trial
 
 FEW, MORE = 64, 1024
-"""Rows of the rehearsals."""
+"""Examples of the rehearsals."""
+REHEARSAL_SHARE = 0.05
+"""Of the time that is left: the most that the longer rehearsal should take, so that dear examples are fewer."""
 REHEARSED_FROM = 12.0
 """Seconds left: with fewer a rehearsal would take too large a share of them."""
 GUESSED_SHARE, GUESSED_MOST = 0.3, 9.0
@@ -76,15 +79,15 @@ class Closing:
 
     def rehearse(self, untrained: Predictor, left: float) -> Proposal:
         """{seconds, baselines} with the reason. left: seconds that a time limit leaves for training and what follows it."""
-        rows, test = len(self.prepared.parts.train.rows), self.prepared.examples["test"].count or 0
-        trained_on = self.prepared.examples["train"].count
-        if left < REHEARSED_FROM or not rows or trained_on is None or trained_on > rows:
+        test = self.prepared.examples["test"].count or 0
+        if left < REHEARSED_FROM or not test or not self.prepared.examples["train"].count:
             kept = {"seconds": guessed(left), "baselines": self.baselines}
-            return kept, "a share of the time, in seconds; too little time, or no rows, to rehearse the end"
+            return kept, "a share of the time, in seconds; too little time, or self-made data, to rehearse the end"
         began = time.perf_counter()
-        page = self._rehearse(untrained, min(FEW, test))[1]  # also loads what only the end needs
-        few, more = min(FEW, test), min(MORE, test)
+        few = min(FEW, test)
+        page = self._rehearse(untrained, few)[1]  # also loads what only the end needs
         short = long = self._rehearse(untrained, few, drawn=False)[0]
+        more = min(MORE, test, round(few * max(1.0, REHEARSAL_SHARE * left / short)))
         if more > few:
             long = self._rehearse(untrained, more, drawn=False)[0]
         each = max(0.0, long - short) / max(1, more - few)
@@ -93,14 +96,14 @@ class Closing:
         scored = long + each * (test - more + calibrated)
         seconds = scored + PAGES * page + weights / SEALED
         why = (
-            f"seconds for evaluation ({scored:.2g}), sealing and the report; rehearsed on {more:,} rows in "
+            f"seconds for evaluation ({scored:.2g}), sealing and the report; rehearsed on {more:,} examples in "
             f"{time.perf_counter() - began:.2g} s"
         )
         return {"seconds": min(seconds, MOST_SHARE * left), "baselines": self.baselines}, why
 
-    def _rehearse(self, untrained: Predictor, rows: int, drawn: bool = True) -> tuple[float, float]:
-        """Seconds of evaluating `rows` rows, and of drawing the page of what came out."""
-        sample = self._sample(rows)
+    def _rehearse(self, untrained: Predictor, count: int, drawn: bool = True) -> tuple[float, float]:
+        """Seconds of evaluating `count` examples, and of drawing the page of what came out."""
+        sample = self._sample(count)
         with tempfile.TemporaryDirectory() as folder, Record(Path(folder) / "events.jsonl") as writing:
             began = time.perf_counter()
             answers = evaluation.evaluate(sample, untrained, self.fitted, self.key, writing)
@@ -126,11 +129,16 @@ class Closing:
         ]
         return [*progress, *checks]
 
-    def _sample(self, rows: int) -> Prepared:
-        """The same, with `rows` training rows (again and again, where there are fewer) for its test part."""
+    def _sample(self, count: int) -> Prepared:
+        """The same, with `count` training examples for its test part.
+
+        Where examples are rows they are made of raw rows (again and again, where there are fewer), as those of the test are.
+        """
         prepared = self.prepared
-        table = prepared.parts.train.rows
-        part = Part("test", table.take(np.arange(rows) % len(table)), prepared.parts.train.history)
+        train, table = prepared.examples["train"], prepared.parts.train.rows
+        if train.rows is None:
+            return replace(prepared, examples={**prepared.examples, "test": First(train, count)})
+        part = Part("test", table.take(np.arange(count) % len(table)), prepared.parts.train.history)
         examples = {**prepared.examples, "test": prepared.task.examples(part, prepared.pipeline)}
         return replace(prepared, parts=replace(prepared.parts, test=part), examples=examples)
 

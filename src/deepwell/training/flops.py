@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
+from deepwell.core.examples import First
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job
-from deepwell.training.trial import First
 from deepwell.training.updates import Updater
 
 EXAMPLES = 8

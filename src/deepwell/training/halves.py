@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from deepwell.core.batch import Batch
 from deepwell.core.errors import RunError
+from deepwell.core.examples import First
 from deepwell.core.keys import Key
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job
 from deepwell.training.loop import Loop
 from deepwell.training.pace import using_threads
 from deepwell.training.plan import Plan
-from deepwell.training.trial import First, copied
+from deepwell.training.trial import copied
 from deepwell.training.updates import Updater
 
 STEPS = 20

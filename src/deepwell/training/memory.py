@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepwell.core.examples import First
 from deepwell.data import memory
 from deepwell.training.averaging import tensors
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job
 from deepwell.training.optimisers import moments
-from deepwell.training.trial import First
 from deepwell.training.updates import Updater
 
 SMALL = 8

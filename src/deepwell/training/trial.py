@@ -10,16 +10,11 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import torch
-from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, IntArray
 from deepwell.core.errors import RunError
-from deepwell.core.examples import Examples
-from deepwell.core.keys import Key
+from deepwell.core.examples import First
 from deepwell.core.runner import Sink
 from deepwell.training.budget import Budget
 from deepwell.training.guards import out_of_memory
@@ -40,25 +35,6 @@ BATCHES = 64
 """Batches of examples that a trial reads, so that a device need not hold all of them once more."""
 LONG = 1_000_000
 """Steps of a trial's horizon, which is never reached."""
-
-
-class First(Examples):
-    """The first examples of others. They do not advance: trials must not make the run's data grow."""
-
-    def __init__(self, examples: Examples, most: int) -> None:
-        count = min(most, examples.count or 0)
-        self._inner = examples
-        self.count = count
-        self.costs = None if examples.costs is None else examples.costs[:count]
-        columns = examples.columns
-        self.columns = None if columns is None else {name: column[:count] for name, column in columns.items()}
-
-    def take(self, index: IntArray, key: Key) -> Batch:
-        """See Examples."""
-        return self._inner.take(index, key)
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Nothing changes, so there is nothing to undo."""
 
 
 def copied(job: Job, plan: Plan, steps: int = LONG, sink: Sink | None = None) -> Job:
