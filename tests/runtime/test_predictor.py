@@ -1,5 +1,6 @@
 """A model answers raw values: each row for itself, in its place, whatever stands beside it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from tests.conftest import columns_of, data_of, write_csv
 
 import deepwell as dw
 from deepwell.core.batch import Batch, Encoded
-from deepwell.core.errors import ConfigError, DataError, RunError
+from deepwell.core.errors import BundleError, ConfigError, DataError, RunError
 from deepwell.core.examples import RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Origin, Rejected, Table
@@ -185,6 +186,24 @@ def test_windows_may_be_answered_by_several_lines_each(model: Predictor, monkeyp
         model.answer(windows, BATCH + 5)
     windows.rows = None
     np.testing.assert_array_equal(model.answer(windows, 0)["label"], np.repeat(np.arange(BATCH + 5), horizon))
+
+
+def test_a_model_says_its_size_itself(model: Predictor) -> None:
+    """`auto` is settled before training, so a model opens whatever `auto` means in a later version."""
+    assert model.contents.config["size"] in ("tiny", "small", "base", "large")
+
+
+@pytest.mark.parametrize("change", ["missing", "another", "longer"])
+def test_sizes_that_are_not_those_of_the_transforms_are_refused(model: Predictor, change: str) -> None:
+    sizes = {name: list(size) for name, size in model.contents.sizes["fields"].items()}
+    name = next(iter(sizes))
+    if change == "missing":
+        del sizes[name]
+    else:
+        sizes[name] = [sizes[name][0] + 1, *sizes[name][1:]] if change == "another" else [*sizes[name], 1]
+    forged = replace(model.contents, sizes={**model.contents.sizes, "fields": sizes})
+    with pytest.raises(BundleError, match="not those of the stored transforms"):
+        Predictor(forged)
 
 
 def test_a_names_file_beside_the_data_leaves_the_target_its_name(model: Predictor, tmp_path: Path) -> None:

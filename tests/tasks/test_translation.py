@@ -20,7 +20,7 @@ from deepwell.evaluation.measure import measure
 from deepwell.families.pairing import PairReader
 from deepwell.nn.runner import TorchRunner
 from deepwell.tasks import translation as module
-from deepwell.tasks.translation import DROPOUT, Translation, TranslationRequest
+from deepwell.tasks.translation import DROPOUT, SIZES, Translation, TranslationRequest
 
 SCHEMA = Schema((Field("en", "text"), Field("de", "text", "target")))
 PAIRS = [
@@ -160,12 +160,12 @@ def test_the_network_grows_with_time_and_pairs_and_shares_its_table_where_script
     fields = {"en": (4096, 20, 1), "de": (4096, 20, 1)}
 
     def width(examples, seconds):
-        return task.shapes(Sizes(fields, examples, seconds))[0].width
+        return SIZES[task.size(Sizes(fields, examples, seconds))][0]
 
     assert width(1_000, 3.0) < width(50_000, 3_600.0) < width(50_000, 20_000.0)
     assert width(1_000, 20_000.0) == width(1_000, 3.0)  # few pairs are learnt by heart
-    assert task.shapes(Sizes(fields, 1_000))[0].dropout == DROPOUT[-1][1]
-    assert translation(dropout=0.05).shapes(Sizes(fields, 1_000))[0].dropout == 0.05
+    assert task.shape("tiny", Sizes(fields, 1_000)).dropout == DROPOUT[-1][1]
+    assert translation(dropout=0.05).shape("tiny", Sizes(fields, 1_000)).dropout == 0.05
     shared, apart = (
         translation(size="tiny").network(Sizes({"en": (n, 20, flag), "de": (300, 20, flag)}, 10))
         for n, flag in ((300, 1), (400, 0))

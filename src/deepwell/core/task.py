@@ -5,7 +5,7 @@ loss, answers, proof, demo. The engine knows only this page; what an application
 page for all, never to ask elsewhere which task it is. Members marked * are required.
 
     data      fits*  demo*  pipeline  split  examples  augment
-    network   network*  prime  loss*  updates  plan_hints
+    network   size  network*  prime  loss*  updates  plan_hints
     answers   answers*  predict*  calibrate
     proof     metrics*  measure*  baselines  watch
     old files version  upgrade
@@ -241,6 +241,13 @@ class Task(ABC):
         return ()
 
     # network ---------------------------------------------------------------------------------------------------------
+    def size(self, sizes: Sizes) -> str:
+        """The size of the network: that of the config, or what `auto` means for these data and this time.
+
+        Asked once, before training. The sealed config has the answer, so old models open however it is found one day.
+        """
+        return self.config.size
+
     @abstractmethod
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """The network: a module with named calls, each `call(arrays, state=None) -> (arrays, state)`.

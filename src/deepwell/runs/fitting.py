@@ -96,7 +96,10 @@ def fit(
         left = seconds
         seconds = course.decisions.settle(0, "training time", lambda: (left, "what the limit leaves, in seconds"))
     examples = prepared.examples["train"]
+    began = time.perf_counter()
     sizes = Sizes(prepared.pipeline.sizes(), examples.count or 0, expected.for_training(seconds))
+    task = type(task)(task.schema, replace(task.config, size=task.size(sizes)))
+    prepared = replace(prepared, task=task)
     torch.manual_seed(Key(options.seed).fold("network").seed)
     network = task.network(sizes)
     task.prime(network, prepared.pipeline)
@@ -106,10 +109,11 @@ def fit(
         _introduce(task, network, transforms, record)
     job = replace(_job(prepared, network, options, seconds, course), transforms=transforms, sink=record, stop=stop)
     with kept():
-        began = time.perf_counter()
         job = planned(job, fixed={*options.plan, *(["device"] if options.device != plan.AUTO else [])})
         reach = ceiling(job)
-        if seconds is not None:  # less what measuring took, and what a life before the first checkpoint took
+        if (
+            seconds is not None
+        ):  # less what building and measuring took, and what a life before the first checkpoint took
             seconds = max(1.0, min(seconds, left) - (time.perf_counter() - began))
         job = replace(job, budget=replace(job.budget, seconds=seconds, spent=course.spent()))
         torch.set_num_threads(job.plan.threads)

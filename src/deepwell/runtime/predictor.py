@@ -59,7 +59,7 @@ class Predictor:
         self.task = task_class(contents.schema, knobs.make(task_class.Config, contents.config))
         unfitted = self.task.pipeline(None) or FieldPipeline(contents.schema)
         self.pipeline: Pipeline = unfitted.restore(contents.pipeline)
-        self.network = _network(self.task, contents).to(device)
+        self.network = _network(self.task, contents, self.pipeline).to(device)
         self.uncalibrated: Runner = TorchRunner(self.network, device)
         self.runner: Runner = CalibratedRunner(self.uncalibrated, contents.calibration)
         self.reading = _as_in_training(contents)
@@ -262,12 +262,16 @@ def _installed(name: str) -> type[Task]:
     return tasks.find(name)
 
 
-def _network(task: Task, contents: Contents) -> torch.nn.Module:
+def _network(task: Task, contents: Contents, pipeline: Pipeline) -> torch.nn.Module:
     """The network with the bundle's weights: built on the meta device, compared, only then given memory."""
     import torch
 
+    sizes = Sizes.from_json(contents.sizes)
+    fields = {name: tuple(size) for name, size in pipeline.sizes().items()}
+    if sizes.fields != fields:
+        raise BundleError("the sizes in config.json are not those of the stored transforms")
     with torch.device("meta"):
-        network = task.network(Sizes.from_json(contents.sizes))
+        network = task.network(sizes)
     expected = {n: (tuple(t.shape), str(t.dtype).removeprefix("torch.")) for n, t in network.state_dict().items()}
     match(contents.weights, expected)
     weights = {n: torch.from_numpy(np.array(w)) for n, w in contents.weights.items()}

@@ -26,8 +26,6 @@ from deepwell.families.prediction import Prediction, PredictionConfig
 if TYPE_CHECKING:
     import torch
 
-    from deepwell.nn.layers.pictures import PictureShape
-
 SIZES: Mapping[str, tuple[int, int]] = {"tiny": (16, 1), "small": (24, 1), "base": (32, 1), "large": (64, 1)}
 """size -> channels after the stem, residual pairs in each later stage."""
 SPEED = 2e11
@@ -152,25 +150,26 @@ class ImageClassification(Prediction):
         return mirroring.harmless(columns[picture], [columns[t.name] for t in self.schema.targets])
 
     # network ---------------------------------------------------------------------------------------------------------
-    def shape(self, sizes: Sizes) -> PictureShape:
-        """The size asked for; for `auto` the largest with which the time allows PASSES passes over the data."""
+    def size(self, sizes: Sizes) -> str:
+        """For `auto` the largest with which the time allows PASSES passes over the data."""
         from deepwell.nn.layers.pictures import PictureShape, multiplications
 
         if self.config.size != "auto":
-            return PictureShape(*SIZES[self.config.size])
+            return self.config.size
         seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
-        shape = PictureShape(*SIZES["tiny"])
+        chosen = "tiny"
         for larger in ("small", "base"):
             wider = PictureShape(*SIZES[larger])
             pictures = [cast("tuple[int, int, int]", sizes.fields[f.name]) for f in self.schema.of("input", "image")]
             # Forward and backward: three times two operations for each multiply-add.
             work = 6 * sizes.examples * sum(multiplications(size, wider) for size in pictures)
             if seconds * SPEED >= PASSES * work:
-                shape = wider
-        return shape
+                chosen = larger
+        return chosen
 
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """An ImageNetwork for these columns."""
+        from deepwell.nn.layers.pictures import PictureShape
         from deepwell.nn.networks.image import ImageNetwork
 
         fields = sizes.fields
@@ -179,7 +178,7 @@ class ImageClassification(Prediction):
             numbers={f.name: (fields[f.name][0], fields[f.name][1]) for f in self.schema.of("input", "number")},
             categories={f.name: fields[f.name][0] for f in self.schema.of("input", "category")},
             targets={t.name: fields[t.name][0] for t in self.schema.targets},
-            shape=self.shape(sizes),
+            shape=PictureShape(*SIZES[self.size(sizes)]),
             dropout=self.knobs.dropout,
         )
 

@@ -23,8 +23,6 @@ from deepwell.families.prediction import Prediction, PredictionConfig
 if TYPE_CHECKING:
     import torch
 
-    from deepwell.nn.networks.tabular import TabularShape
-
 SIZES: Mapping[str, tuple[int, int, int]] = {
     "tiny": (4, 32, 2), "small": (8, 64, 2), "base": (8, 128, 3), "large": (16, 256, 3),
 }  # fmt: skip
@@ -83,20 +81,18 @@ class Tabular(Prediction):
         columns = {"light": light, "water": water, "soil": soil.astype(object), "site": site.astype(object)}
         return Table({**columns, "label": np.where(flowers, "flowers", "green").astype(object)})
 
-    def shape(self, sizes: Sizes) -> TabularShape:
-        """The size asked for; for `auto` by the number of training rows, and smaller where the time would not do."""
-        from deepwell.nn.networks.tabular import TabularShape
-
-        size = self.config.size
-        if size == "auto":
-            time_per_row = float("inf") if sizes.seconds is None else sizes.seconds / max(1, sizes.examples)
-            size = "small" if sizes.examples < FEW or time_per_row < LEAST_SECONDS["base"] else "base"
-            size = "tiny" if time_per_row < LEAST_SECONDS["small"] else size
-        return TabularShape(*SIZES[size])
+    def size(self, sizes: Sizes) -> str:
+        """For `auto` by the number of training rows, and smaller where the time would not do."""
+        if self.config.size != "auto":
+            return self.config.size
+        time_per_row = float("inf") if sizes.seconds is None else sizes.seconds / max(1, sizes.examples)
+        if time_per_row < LEAST_SECONDS["small"]:
+            return "tiny"
+        return "small" if sizes.examples < FEW or time_per_row < LEAST_SECONDS["base"] else "base"
 
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """A TabularNetwork for these columns."""
-        from deepwell.nn.networks.tabular import TabularNetwork
+        from deepwell.nn.networks.tabular import TabularNetwork, TabularShape
 
         config = cast(TabularConfig, self.config)
         numbers = {
@@ -106,7 +102,7 @@ class Tabular(Prediction):
             numbers=numbers,
             categories={f.name: sizes.fields[f.name][0] for f in self.schema.of("input", "category")},
             targets={t.name: sizes.fields[t.name][0] if t.kind == "category" else None for t in self.schema.targets},
-            shape=self.shape(sizes),
+            shape=TabularShape(*SIZES[self.size(sizes)]),
             dropout=config.dropout,
             encoder_rate=config.encoder_rate,
         )

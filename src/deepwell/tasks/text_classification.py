@@ -158,17 +158,20 @@ class TextClassification(Prediction):
         return (Chosen(None, what, f"they have more than {MOST_TOKENS} tokens"),)
 
     # network ---------------------------------------------------------------------------------------------------------
+    def size(self, sizes: Sizes) -> str:
+        """For `auto` with a transformer where there are many rows and time for PASSES passes over them."""
+        if self.config.size != "auto":
+            return self.config.size
+        seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
+        tokens = sizes.examples * sum(sizes.fields[f.name][3] for f in self.schema.of("input", "text"))
+        fits = [name for name, speed in TOKENS_A_SECOND.items() if seconds * speed >= PASSES * tokens]
+        return fits[0] if fits and sizes.examples >= FEW else "tiny"
+
     def shape(self, sizes: Sizes) -> TextShape:
-        """The size asked for; for `auto` with a transformer where there are many rows and time for PASSES passes over them."""
+        """Of the network of this size; bags are wide enough to begin as naive Bayes where classes are not too many."""
         from deepwell.nn.networks.text import MOST_BAYES, TextShape
 
-        size = self.config.size
-        if size == "auto":
-            seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
-            tokens = sizes.examples * sum(sizes.fields[f.name][3] for f in self.schema.of("input", "text"))
-            fits = [name for name, speed in TOKENS_A_SECOND.items() if seconds * speed >= PASSES * tokens]
-            size = fits[0] if fits and sizes.examples >= FEW else "tiny"
-        bag, width, layers = SIZES[size]
+        bag, width, layers = SIZES[self.size(sizes)]
         outputs = max((sizes.fields[t.name][0] for t in self.schema.targets if t.kind != "number"), default=1)
         return TextShape(max(bag, outputs + 8 if outputs <= MOST_BAYES else 0), width, layers)
 

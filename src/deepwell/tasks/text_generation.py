@@ -182,24 +182,43 @@ class TextGeneration(Task):
         return windows
 
     # network ---------------------------------------------------------------------------------------------------------
-    def shape(self, sizes: Sizes) -> TransformerShape:
-        """The size asked for; for `auto` the largest for which the time allows enough tokens."""
-        from deepwell.nn.layers.transformer import TransformerShape, multiplications
+    def size(self, sizes: Sizes) -> str:
+        """For `auto` the largest for which the time allows enough tokens."""
+        from deepwell.nn.layers.transformer import multiplications
 
-        seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
-        text = max(1, sizes.examples * self.knobs.context)
-        output = sizes.fields[self.column.name][0]
-        shape, read = TransformerShape(0, 0, 1, 0), 0.0
-        for width, layers in SIZES.values() if self.config.size == "auto" else [SIZES[self.config.size]]:
-            larger = TransformerShape(width, layers, max(2, width // 64), 4 * width)
-            # Forward and backward: three times two operations for each multiply-add.
-            each = 6 * (multiplications(larger, self.knobs.context / 2) + output * width)
-            tokens = min(seconds * SPEED / each, self.config.epochs * text)
-            if not read or tokens >= TOKENS_A_WEIGHT * multiplications(larger, 0):
-                shape, read = larger, tokens
-        passes, roomy = read / text, multiplications(shape, 0) > text
+        if self.config.size != "auto":
+            return self.config.size
+        chosen = next(iter(SIZES))
+        for larger in SIZES:
+            if self._reads(larger, sizes) >= TOKENS_A_WEIGHT * multiplications(self._blocks(larger), 0):
+                chosen = larger
+        return chosen
+
+    def shape(self, sizes: Sizes) -> TransformerShape:
+        """Of the network of this size; with dropout where it reads the same text often and could learn it by heart."""
+        from deepwell.nn.layers.transformer import multiplications
+
+        size = self.size(sizes)
+        shape, text = self._blocks(size), max(1, sizes.examples * self.knobs.context)
+        passes, roomy = self._reads(size, sizes) / text, multiplications(shape, 0) > text
         by_rule = next(share for least, share in DROPOUT if passes >= least) if roomy else 0.0
         return replace(shape, dropout=by_rule if self.knobs.dropout is None else self.knobs.dropout)
+
+    def _blocks(self, size: str) -> TransformerShape:
+        from deepwell.nn.layers.transformer import TransformerShape
+
+        width, layers = SIZES[size]
+        return TransformerShape(width, layers, max(2, width // 64), 4 * width)
+
+    def _reads(self, size: str, sizes: Sizes) -> float:
+        """Tokens that a network of this size reads in the time, at most those of all epochs."""
+        from deepwell.nn.layers.transformer import multiplications
+
+        seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
+        shape = self._blocks(size)
+        # Forward and backward: three times two operations for each multiply-add.
+        each = 6 * (multiplications(shape, self.knobs.context / 2) + sizes.fields[self.column.name][0] * shape.width)
+        return min(seconds * SPEED / each, self.config.epochs * max(1, sizes.examples * self.knobs.context))
 
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """A Decoder for this vocabulary; with counts beside it, whose tables `prime` fills."""

@@ -202,27 +202,27 @@ class Translation(Task):
             )
 
     # network ---------------------------------------------------------------------------------------------------------
-    def shapes(self, sizes: Sizes) -> tuple[TransformerShape, TransformerShape]:
-        """Encoder and decoder of the size asked for; for `auto` the largest that pairs and time allow, with PASSES passes."""
+    def size(self, sizes: Sizes) -> str:
+        """For `auto` the largest that pairs and time allow, with PASSES passes."""
+        if self.config.size != "auto":
+            return self.config.size
+        seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
+        chosen = "tiny"
+        for size, (*_, fewest) in SIZES.items():
+            work = PASSES * sizes.examples * self._operations(sizes, self.shape(size, sizes))
+            if sizes.examples >= fewest and work <= seconds * SPEED:
+                chosen = size
+        return chosen
+
+    def shape(self, size: str, sizes: Sizes) -> TransformerShape:
+        """Of the encoder and of the decoder."""
         from deepwell.nn.layers.transformer import TransformerShape
 
         dropout = self.knobs.dropout
         if dropout is None:
             dropout = next(share for least, share in DROPOUT if sizes.examples >= least)
-
-        def shape(size: str) -> TransformerShape:
-            width, layers, heads, _ = SIZES[size]
-            return TransformerShape(width, layers, heads, HIDDEN * width, dropout)
-
-        if self.config.size != "auto":
-            return shape(self.config.size), shape(self.config.size)
-        seconds = OPEN_SECONDS if sizes.seconds is None else sizes.seconds
-        chosen = shape("tiny")
-        for size, (*_, fewest) in SIZES.items():
-            work = PASSES * sizes.examples * self._operations(sizes, shape(size))
-            if sizes.examples >= fewest and work <= seconds * SPEED:
-                chosen = shape(size)
-        return chosen, chosen
+        width, layers, heads, _ = SIZES[size]
+        return TransformerShape(width, layers, heads, HIDDEN * width, dropout)
 
     def _operations(self, sizes: Sizes, shape: TransformerShape) -> float:
         """FLOPs of training on an average pair: forward and backward, three times two for each multiply-add."""
@@ -239,8 +239,8 @@ class Translation(Task):
         from deepwell.nn.networks.encoder_decoder import EncoderDecoder
 
         source, _, shared = sizes.fields[self.schema.inputs[0].name]
-        encoder, decoder = self.shapes(sizes)
-        return EncoderDecoder(source, sizes.fields[self.target][0], encoder, decoder, tied=bool(shared))
+        shape = self.shape(self.size(sizes), sizes)
+        return EncoderDecoder(source, sizes.fields[self.target][0], shape, shape, tied=bool(shared))
 
     def loss(self, network: torch.nn.Module, batch: Batch, draw: Key) -> Loss:
         """Cross-entropy of the target tokens in nats, smoothed over the vocabulary, per token."""
