@@ -28,7 +28,9 @@ def test_what_was_said_comes_back_and_nothing_is_kept_of_nothing(contents: Conte
     "reading",
     [
         b'{"names":"/etc/passwd"}', b'{"delimiter":""}', b'{"delimiter":1}', b'{"form":"../csv"}', b'{"encoding":"../../x"}',
-        b'{"encoding":"os system"}', b'{"missing":"NA"}', b'{"missing":[]}', b'{"missing":[1]}',
+        b'{"encoding":"os system"}', b'{"encoding":"undefined"}', b'{"encoding":"unicode_escape"}', b'{"encoding":"idna"}',
+        b'{"encoding":"punycode"}', b'{"encoding":"rot13"}', b'{"encoding":"zlib"}', b'{"encoding":""}',
+        b'{"missing":"NA"}', b'{"missing":[]}', b'{"missing":[1]}',
         b'{"missing":["' + b"x" * 201 + b'"]}', b"[]", b"null",
     ],
 )  # fmt: skip

@@ -85,6 +85,12 @@ def test_lines_of_a_pipe_are_questions(
     assert deepwell("try", trained).out.startswith("label: yes\n  probability: yes 0.")
 
 
+def test_a_command_in_a_process_that_has_read_its_input(deepwell: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    piped(monkeypatch, b"one\ntwo\n")
+    sys.stdin.readline()
+    assert deepwell("tasks").code == 0
+
+
 def test_rows_as_json(trained: Path, deepwell: CommandLine) -> None:
     lines = deepwell("predict", trained, data_of(trained), "--json").out.splitlines()
     rows = list(csv.DictReader(deepwell("predict", trained, data_of(trained)).out.splitlines()))
@@ -117,3 +123,18 @@ def test_files_are_read_as_in_training_unless_told_otherwise(tmp_path: Path, dee
     scores = [json.loads(deepwell("evaluate", run, *more, "--json").out)["scores"]
               for more in ([data], [other, "--delimiter", ",", "--encoding", "utf-8"])]  # fmt: skip
     assert scores[0] == scores[1]
+
+
+def test_lines_of_a_text_file_are_questions_where_training_read_lines(tmp_path: Path, deepwell: CommandLine) -> None:
+    for name, word in (("pos", "good"), ("neg", "bad")):
+        lines = (f"a {word} film with number {i} {'so ' * (i % 5)}\n" for i in range(60))
+        (tmp_path / "reviews").mkdir(exist_ok=True)
+        (tmp_path / "reviews" / f"{name}.txt").write_text("".join(lines))
+    trained = deepwell("train", tmp_path / "reviews", "--steps", "2", "--size", "tiny", "--out", tmp_path, "--quiet")
+    assert trained.code == 0
+    model = next(tmp_path.glob("*/001"))
+    (tmp_path / "new.txt").write_text("a good film\na bad film\n\na film\n")
+    (tmp_path / "new.csv").write_text("n,text\n1,a good film\n2,a bad film\n")
+    for words, count in (([tmp_path / "new.txt"], 3), ([tmp_path / "new.csv"], 2)):
+        assert len(deepwell("predict", model, *words, "--json").out.splitlines()) == count
+    assert len(deepwell("predict", model, tmp_path / "new.txt", "--form", "documents", "--json").out.splitlines()) == 1

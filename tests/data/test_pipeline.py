@@ -13,6 +13,7 @@ from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import Rejected, Table
 from deepwell.core.task import Pipeline, SplitRule
+from deepwell.data.cache import Storage
 from deepwell.data.fields.image import Image
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import recognise
@@ -145,3 +146,19 @@ def test_mnist_from_table_to_arrays():
     assert np.array_equal(fitted.decode("label", encoded.columns["label"]), parts.test.rows["label"])
     assert np.array_equal(fitted.decode("image", encoded.columns["image"]), parts.test.rows["image"])
     assert abs(parts.counts["test"] - 2000) <= 2
+
+
+def test_a_few_rows_are_encoded_once(monkeypatch):
+    """One row may be a whole novel."""
+    made = FieldPipeline(SCHEMA).fit(table())
+    asked = []
+    plain = Image.encode
+    monkeypatch.setattr(Image, "encode", lambda self, column: (asked.append(len(column)), plain(self, column))[1])
+    few = table(12)
+    want = made.encode(few)
+    made.storage = Storage(1 << 30)
+    asked.clear()
+    found = made.encode(few)
+    assert asked == [12]
+    for name, array in want.columns.items():
+        assert np.array_equal(array, found.columns[name])

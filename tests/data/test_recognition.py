@@ -165,6 +165,23 @@ def test_whole_numbers_beside_pictures_are_labels():
     assert schema["digit"].kind == "category"
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ([[]] * 9 + [None], "has no tag in any of 10 rows"),
+        ([["b", "a"], ["a", "b"]] * 5, "has the same tags ['a', 'b'] in all 10 rows"),
+        (["a|b", "b|a", "a|b"] * 5, "has the same tags ['a', 'b'] in all 15 rows"),
+    ],
+)
+def test_tags_from_which_nothing_can_be_learnt_are_refused(cells, said):
+    edits = Edits(target=("y",), kinds={"y": "tags"})
+    with pytest.raises(DataError) as caught:
+        recognise(text_table(x=["s", "t", "u", "v", "w"] * (len(cells) // 5), y=cells), edits)
+    assert said in str(caught.value)
+    more = [*cells[:-5], *[["a"], ["b"], [], ["a"], ["b"]]]
+    assert recognise(text_table(x=["s", "t", "u", "v", "w"] * (len(cells) // 5), y=more), edits)["y"].kind == "tags"
+
+
 def test_no_target_is_guessed_from_ordinary_names():
     assert recognise(Table({"a": np.arange(50) / 3, "b": np.arange(50) / 7})).targets == ()
 

@@ -184,9 +184,24 @@ def test_classes_stay_classes_beside_text():
 
 def test_the_same_language_twice_is_refused():
     column = texts(100)
-    other = objects([text if i % 5 else text + " indeed" for i, text in enumerate(column)])
-    with pytest.raises(DataError, match=r"row 1: the target 'b' is the same text as the input 'a' in 80 of 100 rows"):
+    other = objects([text if i % 50 else text + " indeed" for i, text in enumerate(column)])
+    with pytest.raises(DataError, match=r"row 1: the target 'b' is the same text as the input 'a' in 98 of 100 rows"):
         recognise(Table({"a": column, "b": other}))
+
+
+@pytest.mark.parametrize("rows", [100, 10_000])
+def test_corrections_leave_most_texts_as_they_are(rows):
+    column = texts(rows)
+    corrected = objects([text if i % 10 < 6 else text.replace("o", "0") for i, text in enumerate(column)])
+    schema = recognise(Table({"written": column, "corrected": corrected}))
+    assert kinds(schema) == {"written": ("text", "input"), "corrected": ("text", "target")}
+
+
+def test_a_column_named_like_another_s_group_is_one():
+    shared = objects([f"p{i // 4}" for i in range(100)])
+    table = Table({"text": texts(100), "text.group": shared, "other.group": shared, "label": LABEL})
+    found = kinds(recognise(table))
+    assert (found["text.group"], found["other.group"]) == (("category", "group"), ("category", "input"))
 
 
 def test_labels_from_the_names_of_files_say_so():

@@ -89,3 +89,70 @@ def test_all_of_a_text_trains_where_no_test_is_asked_for() -> None:
 def test_too_little_text_is_refused_in_words(text: str | None) -> None:
     with pytest.raises(DataError, match="too little text in 'text'"):
         split(Table({"text": column(text)}), SCHEMA, RULE, Key(0))
+
+
+@pytest.mark.parametrize("documents", [1, 7])
+def test_what_proves_and_chooses_is_bounded_however_long_the_texts_are(
+    documents: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "MOST", {1: 700, 2: 700, 3: 2100})
+    parts = split(Table({"text": column(*[NOVEL] * documents)}), SCHEMA, RULE, Key(0))
+    sizes = {name: sum(map(len, getattr(parts, name).rows["text"])) for name in ("train", "select", "test")}
+    assert sum(sizes.values()) == documents * len(NOVEL)
+    assert sizes["select"] == pytest.approx(700, rel=0.2)
+    assert sizes["test"] == pytest.approx(2100, rel=0.2)
+    assert parts.train.rows["text"][0] + parts.select.rows["text"][0] + parts.test.rows["text"][0] == NOVEL
+
+
+@pytest.mark.parametrize("kind", ["text", "dialogue"])
+def test_of_long_documents_fewer_are_dealt_out(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(positions, "MOST", {1: 400, 2: 400, 3: 1500})
+    made = np.empty(300, object)
+    made[:] = ["x" * 100] * 300 if kind == "text" else [[{"role": "user", "text": "x" * 100}]] * 300
+    schema = Schema((Field("text", kind, "input"), Field("number", "number", "input")))
+    rule = SplitRule("random" if kind == "dialogue" else "position", "text", 0.1, 0.05, 0.0)
+    table = Table({"text": made, "number": np.arange(300)})
+    assert split(table, schema, rule, Key(0)).counts == {"train": 281, "select": 4, "calibrate": 0, "test": 15}
+    monkeypatch.setattr(positions, "MOST", {1: 40, 2: 40, 3: 150})  # intervals need some documents
+    assert split(table, schema, rule, Key(0)).counts == {"train": 289, "select": 1, "calibrate": 0, "test": 10}
+
+
+def test_stretches_without_text_are_no_part_of_anything() -> None:
+    blank = "words\n" * 100 + " \n" * 100
+    parts = split(Table({"text": column(NOVEL, blank, "  ")}), SCHEMA, RULE, Key(0))
+    assert parts.counts == {"train": 3, "select": 1, "calibrate": 0, "test": 1}
+    assert parts.train.rows["text"][2] == "  "  # as it was, to be told as a problem
+
+
+def test_what_the_test_has_in_common_with_training_is_told() -> None:
+    sentences = [f"The sentence with the number {i} is rather long, so that none is like it" for i in range(200)]
+    fresh = split(Table({"text": column(".\n".join(sentences))}), SCHEMA, RULE, Key(0))
+    assert not fresh.notes
+    again = [*sentences[:-10], *sentences[:10]]  # half of the test was there before
+    (note,) = split(Table({"text": column(".\n".join(again))}), SCHEMA, RULE, Key(0)).notes
+    assert "of the long sentences of the test part also stand in the training part" in note
+    assert float(note.partition("%")[0]) == pytest.approx(50, abs=5)
+    assert positions.repeated(column("short. " * 50), column("short. " * 50)) == 0
+
+
+def test_leaks_of_the_authors_parts_and_groups_are_told_of_texts_that_are_cut() -> None:
+    schema = Schema((*SPLIT.fields, Field("author", "category", "group")))
+    table = Table(
+        {
+            "text": column(NOVEL, "The end.\n" * 50, "The end.\n" * 50),
+            "part": column("train", "train", "test"),
+            "author": column("a", "b", "a"),
+        }
+    )
+    notes = " ".join(split(table, schema, RULE, Key(0)).notes)
+    assert "1 of 1 rows of the author's test part equal a row of the training part" in notes
+    assert "rows of one 'author' may stand in several parts" in notes
+
+
+@pytest.mark.parametrize(
+    ("cell", "dialogue", "length"),
+    [("über", False, 4), (None, False, 0), (["ab", "c"], False, 3), (12, False, 2), ({}, False, 0),
+     ([{"role": "user", "text": "hi"}, {"role": "bot", "text": "ho!"}], True, 5), ("no dialogue", True, 0)],
+)  # fmt: skip
+def test_the_length_of_a_cell_is_that_of_its_text(cell: object, dialogue: bool, length: int) -> None:
+    assert positions.characters(cell, dialogue) == length

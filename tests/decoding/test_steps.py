@@ -51,6 +51,28 @@ def test_other_arrays_go_to_every_call_and_inputs_stay():
     assert arrays["token"].tolist() == [0]
 
 
+def test_copies_go_on_from_what_is_run_once():
+    asked = []
+
+    def step(arrays, state):
+        asked.append(len(arrays["token"]))
+        total = arrays["token"] + arrays["more"] + (0 if state is None else state["total"])
+        return {"logits": 5.0 * np.eye(6)[total % 6]}, {"total": total}
+
+    runner, chosen = NumpyRunner({"step": step}), []
+
+    def choose(logits, step):
+        chosen.append(len(logits))
+        return (greedy(logits) + np.arange(4)) % 6 if step == 0 else greedy(logits)  # copies part ways
+
+    arrays = {"token": np.array([1, 2]), "more": np.array([0, 3])}
+    tokens = generate(runner, "step", arrays, None, 3, choose, copies=2)
+    assert (asked, chosen) == ([2, 4, 4], [4, 4, 4])
+    # Row 0: total 1 -> 1 and 2; row 1: total 5 -> 5 + 2 and 5 + 3. Then total + token + more, modulo 6.
+    assert tokens.tolist() == [[1, 2, 4], [2, 3, 0], [1, 3, 3], [2, 4, 5]]
+    assert arrays["token"].tolist() == [1, 2]
+
+
 def test_samples_have_the_probabilities_of_the_softmax():
     logits = np.log([0.5, 0.3, 0.15, 0.05])
     drawn = sample(np.tile(logits, (20_000, 1)), Key(1))

@@ -119,3 +119,29 @@ def test_rows_draw_differently_and_the_same_key_draws_the_same() -> None:
 
     assert texts(1) == texts(1) != texts(2)
     assert len(set(texts(1))) == 3
+
+
+def test_a_prompt_is_run_once_for_all_rows() -> None:
+    rows: list[tuple[int, int]] = []
+    inner = alphabet()
+
+    def step(arrays, state):
+        rows.append(arrays["token"].reshape(len(arrays["token"]), -1).shape)
+        return inner.run("step", arrays, state)
+
+    writer = Writer(3, PIECES, END)
+    write(NumpyRunner({"step": step}), np.array([97, 98]), writer, GREEDY, 3, 8, Key(0))
+    assert writer.texts == ["cde"] * 3
+    assert rows == [(1, 2), (3, 1), (3, 1)]
+
+
+@pytest.mark.parametrize("steps", [5, 20])
+def test_texts_do_not_depend_on_how_many_are_written_side_by_side(steps: int) -> None:
+    flat = NumpyRunner({"step": lambda arrays, state: ({"logits": np.zeros((len(arrays["token"]), 257))}, state)})
+
+    def texts(rows: int, first: int) -> list[str]:
+        writer = Writer(rows, PIECES, END)
+        write(flat, np.array([97, 98]), writer, Manner(1.0, ALL, 1.0, END, (END,)), steps, 8, Key(1), first)
+        return writer.texts
+
+    assert texts(3, 0) + texts(1, 3) + texts(2, 4) == texts(6, 0)

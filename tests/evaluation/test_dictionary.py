@@ -105,6 +105,20 @@ def test_too_many_pairs_are_sampled_and_it_is_said(monkeypatch):
     assert runner.notes == ("learnt from 2 of 5 pairs, to bound its time",)
 
 
+def test_pairs_that_are_not_learnt_from_are_not_even_decoded(monkeypatch):
+    monkeypatch.setattr(dictionary, "MOST_TOGETHER", 30)
+    monkeypatch.setattr(dictionary, "AT_ONCE", 2)
+    decoded = []
+
+    class Counting(Letters):
+        def targets(self, arrays):
+            decoded.extend(super().targets(arrays))
+            return decoded[-len(arrays["target"]) :]
+
+    dictionary.dictionary(lambda pipeline: Counting()).fit(examples(PAIRS * 100), None, Key(0))
+    assert 1 <= len(decoded) <= 4
+
+
 def test_the_chances_are_those_of_model_1_by_hand():
     # Two pairs, b = y alone: expectation and maximisation draw a to x (Brown et al. 1993; Koehn 2010, section 4.2).
     assert learn([(["a", "b"], ["x", "y"]), (["b"], ["y"])]) == {"a": "x", "b": "y"}

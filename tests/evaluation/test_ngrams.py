@@ -77,7 +77,7 @@ def test_something_is_taken_off_every_count_but_not_all_of_it(counts: list[int])
 
 def test_steps_continue_what_forward_measures() -> None:
     text = np.random.default_rng(0).integers(0, 4, 500)
-    model, _ = ngrams.fit(text, 6)
+    model, _, _ = ngrams.fit(text, 6)
     runner = model.runner()
     asked = np.random.default_rng(1).integers(0, 4, (3, 9))
     nll = runner.run("forward", {"tokens": asked})[0]["nll"]
@@ -98,7 +98,7 @@ def test_the_order_is_the_one_that_the_text_has() -> None:
     text = [1, 2]
     for _ in range(6000):
         text.append((text[-1] + text[-2]) % 5 if draws.random() < 0.9 else int(draws.integers(5)))
-    model, notes = ngrams.fit(np.array(text), 5)
+    model, _, notes = ngrams.fit(np.array(text), 5)
     assert model.order == 3
     assert "up to 3 tokens" in notes[0]
     entropy = -(0.92 * np.log(0.92) + 4 * 0.02 * np.log(0.02))
@@ -106,16 +106,25 @@ def test_the_order_is_the_one_that_the_text_has() -> None:
 
 
 def test_a_text_too_short_for_pairs_is_counted_all_the_same() -> None:
-    model, notes = ngrams.fit(np.array([1, 2]), 3)
+    model, _, notes = ngrams.fit(np.array([1, 2]), 3)
     assert model.order == 1
     assert notes
+
+
+def told(text: np.ndarray, vocabulary: int, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What held_out says of each token; what it says nothing of is as likely as any."""
+    share, longest, known = np.full(len(text), 1 / vocabulary), np.zeros(len(text), int), np.zeros(len(text))
+    for start, found in ngrams.held_out(text, vocabulary, order):
+        for whole, block in zip((share, longest, known), found, strict=True):
+            whole[start : start + len(block)] = block
+    return share, longest, known
 
 
 @pytest.mark.parametrize("block", [7, 1 << 19])
 def test_what_is_left_out_is_told_from_the_rest_of_the_text(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ngrams, "BLOCK", block)
     text = np.random.default_rng(3).integers(0, 4, 100)
-    share, longest, known = ngrams.held_out(text, 5, 3)
+    share, longest, known = told(text, 5, 3)
     for start in range(0, 100, 20):
         rest = np.concatenate([text[:start], text[start + 20 :]])
         model = ngrams.count(rest, 5, 3)
@@ -131,19 +140,39 @@ def test_a_model_keeps_to_the_grams_that_it_may_have() -> None:
     text = [1, 2]
     for _ in range(3000):
         text.append((text[-1] + text[-2]) % 5 if draws.random() < 0.9 else int(draws.integers(5)))
-    free, _ = ngrams.fit(np.array(text), 5)
-    bound, _ = ngrams.fit(np.array(text), 5, most_grams=40)
+    free, bound, _ = ngrams.fit(np.array(text), 5, most_grams=40)
     assert free.order >= 3
     assert bound.order == 2
-    assert sum(len(level.codes) for level in bound.levels) <= 40
+    assert sum(bound.grams) <= 40
+    same = ngrams.count(np.array(text), 5, 2)  # though it was not counted once more
+    for ours, theirs in zip(bound.levels, same.levels, strict=True):
+        np.testing.assert_array_equal(ours.codes, theirs.codes)
+        for name in ("less", "total", "back"):
+            np.testing.assert_array_equal(getattr(ours.counts, name), getattr(theirs.counts, name))
+    assert free.levels[0] is bound.levels[0]  # held once
+    assert ngrams.fit(np.array(text), 5)[1].order == free.order
+    assert ngrams.fit(np.array(text), 5, most_grams=0)[1].order == 1
 
 
 def test_of_a_long_text_the_end_is_counted_and_all_of_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     text = np.random.default_rng(3).integers(0, 4, 300)
     monkeypatch.setattr(ngrams, "MOST_TOKENS", 100)
-    share, longest, _ = ngrams.held_out(text, 5, 2)
+    share, longest, _ = told(text, 5, 2)
     model = ngrams.count(text[220:], 5, 2)
     np.testing.assert_allclose(share[1:220], model.seen(text[None, :220])[0][0])
     assert (longest[1:] > 0).all()
-    _, notes = ngrams.fit(text, 5)
-    assert "last 100 of 300 tokens" in notes[0]
+    _, _, notes = ngrams.fit(text, 5)
+    assert "last 100 tokens" in notes[0]
+
+
+def test_a_text_is_counted_twice_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+
+    class Seen(ngrams.Counted):
+        def __init__(self, tokens, vocabulary, order) -> None:
+            counted.append(len(tokens))
+            super().__init__(tokens, vocabulary, order)
+
+    monkeypatch.setattr(ngrams, "Counted", Seen)
+    ngrams.fit(np.random.default_rng(0).integers(0, 4, 1000), 5, most_grams=6)
+    assert counted == [900, 1000]  # to find the order, and in the end

@@ -97,7 +97,11 @@ def test_what_bounds_the_time_is_said(monkeypatch):
     monkeypatch.setattr(text_baselines, "FEWEST_ROWS", 50)
     texts, moods = remarks(90)
     pipeline, examples = made("category", texts, moods)
+    decoded = []
+    plain = pipeline.decode
+    monkeypatch.setattr(pipeline, "decode", lambda name, array: decoded.extend(array) or plain(name, array))
     runner = text_baselines.words("y", "category", ["t"]).fit(examples(texts, moods), pipeline, KEY)
+    assert len(decoded) == 50  # the others are not even decoded
     assert runner.notes == ("fitted on 50 of 90 rows, drawn at random, to bound its time",)
 
 

@@ -1,6 +1,8 @@
 """Grams: sets of words and characters as a text is read by the prediction family, against sets made by hand."""
 
 import json
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -116,6 +118,40 @@ def test_of_long_texts_head_and_tail_are_read(monkeypatch):
     assert kind.decode(parts[""])[0] == text[:6] + text[-2:]
     assert len(sets(kind, text)[0]) == 8 + 5 + 1  # words, pairs within the head, pair within the tail
     assert kind.sizes()[3] == 8
+    assert kind.cut_ == Grams().restore(kind.state()).cut_ == 1.0
+
+
+def test_a_very_long_text_is_not_cut_into_words_as_a_whole():
+    texts = [" ".join(f"word{i % 999} is {i % 7}" for i in range(20_000))] * 60  # 17 MB, of which 1 MB is read
+    kind = Grams(Text("byte"))
+    tracemalloc.start()
+    try:
+        kind.fit(column(*texts[:2]), FIELD)
+        tracemalloc.reset_peak()
+        found = kind.encode(column(*texts))[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 80e6
+    assert found[""].lengths.tolist() == [grams.MOST_TOKENS] * 60
+    ends = kind.encode(column(texts[0][:100_000] + texts[0][-100_000:]))[0]
+    for part in ("", "words", "letters"):
+        np.testing.assert_array_equal(ends[part].values, found[part].take(np.array([59])).values)
+
+
+def test_words_are_the_same_under_every_version_of_unicode():
+    # U+A7CB came with Unicode 16 and U+11F02 with 15, both as letters: \w takes them for one or not by Python's version.
+    kind = fitted("x\ua7cby", "z\U00011f02", "x")
+    assert [len(one) for one in sets(kind, "x\ua7cby", "z\U00011f02")] == [1, 1]
+    small = "".join(map(chr, [code for pair in sorted(grams._SMALL.items()) for code in pair]))
+    assert zlib.crc32(small.encode()) == 0xD72C54E7
+
+
+@pytest.mark.parametrize(
+    ("capital", "small"), [("ÉCOLE", "école"), ("ΑΘΗΝΑ", "αθηνα"), ("МИР", "мир"), ("ＡＢ", "ａｂ")]
+)
+def test_case_does_not_count_in_other_scripts(capital, small):
+    assert sets(fitted(small), capital) == sets(fitted(small), small) != [set()]
 
 
 def test_rows_do_not_depend_on_each_other(monkeypatch):
@@ -169,6 +205,7 @@ def test_a_restored_kind_gives_the_same_and_holds_no_text():
         ({"words": [7]}, "at most"),
         ({"letters": ["AQAAAAEAAAA="]}, "ascending order"),
         ({"length": 0}, "1 to 512"),
+        ({"cut": 1.5}, "0 to 1"),
         ({"more": 1}, "exactly the entries"),
     ],
 )

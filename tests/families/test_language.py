@@ -1,5 +1,7 @@
 """Documents as one stream: nothing is lost between a column and its windows, and lengths are those of the text."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,11 +52,27 @@ def test_asked_windows_ask_for_each_token_once_and_belong_to_its_document(rows, 
     assert asked == tokens[1:].tolist()
     assert windows.units is not None
     assert len(windows.units) == windows.count
-    if len(bounds) > language.MANY:
+    if len(bounds) > language.FEW:
         assert set(windows.units) <= set(range(1, len(bounds)))
     else:
         assert len(set(windows.units)) <= language.BLOCKS
     assert (np.diff(windows.units) >= 0).all()
+
+
+@pytest.mark.parametrize(("documents", "units"), [(9, 100), (10, 10), (49, 49), (60, 60)])
+def test_intervals_rest_on_documents_wherever_there_are_some(documents: int, units: int) -> None:
+    tokens, bounds = language.stream(ragged(*[[9] * 198] * documents), dialogue=False)
+    found = language.asked_windows(tokens, bounds, 8, 8).units
+    assert found is not None
+    assert len(set(found)) == units
+
+
+def test_each_token_of_a_text_shorter_than_a_window_is_learnt_once() -> None:
+    windows = language.training_windows(np.arange(8, 13, dtype=np.int32), 40, None)
+    arrays = windows.take(np.arange(windows.count or 0), Key(3)).arrays
+    asked = arrays[TOKENS][0, 1 + arrays[FROM][0] : 1 + arrays[UNTIL][0]]
+    assert len(arrays[TOKENS]) == 1
+    assert len(set(asked.tolist())) == len(asked) == 4
 
 
 def test_training_windows_cover_the_text_and_carry_its_counts() -> None:
@@ -82,6 +100,12 @@ def test_the_vocabulary_follows_the_size_of_the_corpus(monkeypatch: pytest.Monke
     assert Corpus(Text(), "byte", 400).fit(texts, field).tokeniser.size == 264
 
 
+def test_a_dialogue_is_as_long_as_what_is_said_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = column(*[[{"role": "a" * 50, "text": "how are you "}, {"role": "b" * 50, "text": "fine thanks "}]] * 100)
+    monkeypatch.setattr(language, "PER_TOKEN", 8)
+    assert Corpus(Dialogue(), "auto", 400).fit(cells, Field("x", "dialogue")).inner.most == 2400 // 8
+
+
 def test_dialogues_are_never_cut_into_characters() -> None:
     cells = column(*[[{"role": "a", "text": "how are you " * 50}, {"role": "b", "text": "fine thanks " * 50}]] * 200)
     assert Corpus(Dialogue(), "auto", 400).fit(cells, Field("x", "dialogue")).tokeniser.size > 264
@@ -102,7 +126,7 @@ def test_a_restored_corpus_encodes_and_sizes_the_same() -> None:
 
 @pytest.mark.parametrize(
     "change", [{"documents": -1}, {"documents": "many"}, {"grams": [0]}, {"grams": [1] * 9}, {"grams": [10**9]},
-               {"grams": ["1"]}, {"inner": {}}]
+               {"grams": ["1"]}, {"inner": {}}, {"grams": []}, {"grams": [265]}]
 )  # fmt: skip
 def test_a_foreign_state_is_refused(change) -> None:
     state = Corpus(Text(), "auto", 300).fit(column("one two two"), Field("x", "text")).state()
@@ -110,12 +134,72 @@ def test_a_foreign_state_is_refused(change) -> None:
         Corpus(Text(), "auto", 300).restore({**state, **change})
 
 
+def test_where_nothing_is_to_be_counted_nothing_is() -> None:
+    cells, field = column("one two two", "three"), Field("x", "text")
+    plain = Corpus(Text(), "auto", 300, counts=False).fit(cells, field)
+    assert plain.sizes() == (264,)
+    assert plain.counted_ is plain.best_ is None
+    assert Corpus(Text(), "auto", 300, counts=False).restore(plain.state()).sizes() == (264,)
+    counted = Corpus(Text(), "auto", 300).fit(cells, field).state()
+    with pytest.raises(BundleError, match="must be none"):
+        Corpus(Text(), "auto", 300, counts=False).restore(counted)
+
+
+def test_rows_without_text_are_named_and_not_counted() -> None:
+    corpus = Corpus(Text(), "auto", 300).fit(column("one", "", None, "  ", float("nan"), "two"), Field("x", "text"))
+    parts, problems = corpus.encode(column("one", "", None, "  ", float("nan"), [], "two", 5))
+    assert problems == dict.fromkeys((1, 2, 3, 4, 5), "there is no text")
+    assert corpus.documents(parts).lengths[[0, 6, 7]].tolist() == [3, 3, 1]
+    alone = Corpus(Text(), "auto", 300).fit(column("one", "two"), Field("x", "text"))
+    assert alone.sizes() == corpus.sizes()
+    missing = Corpus(Dialogue(), "auto", 300).fit(column([{"role": "a", "text": "hi"}]), Field("x", "dialogue"))
+    assert list(missing.encode(column(None, [{"role": "a", "text": "hi"}], "x"))[1]) == [0, 2]
+
+
+def test_of_a_long_text_only_the_end_is_encoded_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngrams, "MOST_TOKENS", 100)
+    encoded: list[int] = []
+    plain = Text.encode
+    monkeypatch.setattr(
+        Text, "encode", lambda self, cells: (encoded.append(sum(map(len, cells))), plain(self, cells))[1]
+    )
+    rows = column(*(f"document number {i:04d}" for i in range(500)))
+    many = Corpus(Text(), "byte", 300).fit(rows, Field("x", "text"))
+    assert sum(encoded) == 6 * 20  # 101 tokens are wanted
+    whole = many.encode(rows)[0]
+    tokens, _ = language.stream(many.documents(whole), False)
+    best, _, notes = ngrams.fit(tokens, 264)
+    assert many.best_ is not None
+    np.testing.assert_array_equal(many.best_[0].levels[-1].codes, best.levels[-1].codes)
+    assert many.best_[1] == notes
+    encoded.clear()
+    Corpus(Text(), "byte", 300).fit(column("a novel. " * 10_000), Field("x", "text"))
+    assert sum(encoded) < 5_000
+
+
+def test_counts_of_a_long_text_take_little_more_memory_than_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngrams, "MOST_TOKENS", 2_000)
+    monkeypatch.setattr(ngrams, "BLOCK", 4_096)
+    tokens = np.random.default_rng(0).integers(8, 12, 500_000).astype(np.int32)
+    model = ngrams.count(tokens[-2_000:], 264, 2)
+    tracemalloc.start()
+    found = language.held_out_counts(tokens, model)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.nbytes == 6 * len(tokens)
+    assert peak < 9 * len(tokens)
+
+
 def test_held_out_counts_are_what_networks_look_up() -> None:
     tokens = np.random.default_rng(0).integers(8, 12, 200).astype(np.int32)
-    model, _ = ngrams.fit(tokens.astype(np.int64), 264)
+    model, _, _ = ngrams.fit(tokens, 264)
     found = language.held_out_counts(tokens, model)
     assert found.shape == (200, 3)
     assert (found[:, 0] < 0).all()
+    assert found[0].tolist() == [np.float16(-np.log(264)), 0, 0]
+    rest = ngrams.count(tokens[40:], 264, model.order).seen(tokens[None, :40].astype(np.int64))
+    np.testing.assert_allclose(found[1:40, 0], np.log(rest[0][0]), rtol=1e-3)
+    np.testing.assert_array_equal(found[1:40, 1], rest[1][0])
     assert set(found[:, 1].tolist()) <= set(range(model.order + 1))
 
 
@@ -128,3 +212,38 @@ def test_lengths_of_tokens_sum_to_those_of_the_text(text: str) -> None:
     assert characters[tokens].sum() == len(text)
     assert octets[tokens].sum() == len(text.encode())
     assert characters[:SPECIALS].tolist() == octets[:SPECIALS].tolist() == [1, 0, 1, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "prompt", "expected"),
+    [
+        ([], "hi", ("user", "assistant")),
+        ([], "", ("user", "assistant")),
+        (["user", "assistant"], "hi", ("user", "assistant")),
+        (["system", "assistant"], "hi", ("user", "assistant")),  # a greeting
+        (["system"], "hi", ("user", "assistant")),
+        (["system", "user"], "hi", ("user", "assistant")),  # asked once more
+        (["human", "gpt", "human"], "hi", ("human", "gpt")),
+        (["Ann", "Bob"], "hi", ("Ann", "Bob")),
+        (["Ann", "Bob", "Ann"], "hi", ("Bob", "Ann")),  # in turn
+        (["Ann", "gpt", "Ann"], "hi", ("Ann", "gpt")),
+        (["gpt"], "hi", ("user", "gpt")),
+    ],
+)
+def test_who_asks_and_who_answers(before: list[str], prompt: str, expected: tuple[str, str]) -> None:
+    assert language.voices(before, prompt) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "answers"),
+    [
+        (["system", "user"], "assistant"),
+        (["system", "user", "assistant", "user"], "assistant"),
+        (["user", "assistant"], "user"),
+        (["Ann", "Bob", "Ann"], "Bob"),
+        (["bot"], "user"),
+        (["Ann"], "assistant"),
+    ],
+)
+def test_without_a_prompt_nobody_answers_himself(before: list[str], answers: str) -> None:
+    assert language.voices(before, "")[1] == answers

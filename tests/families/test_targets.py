@@ -98,6 +98,16 @@ def test_measures_are_what_metrics_read():
     assert found["log_loss"] == pytest.approx(columns["y.nll"].mean())
 
 
+def test_tags_that_training_lacks_are_missed():
+    task, pipeline = task_of()
+    table = Table({"a": np.arange(3.0), "y": np.array(["red;blue", "blue;pink;grey", "pink"], object)})
+    batch = task.examples(Part("test", table), pipeline).take(np.arange(3), Key(0))
+    columns = task.measure(runner_of(), batch, pipeline)
+    found = {metric.name: metric.value(columns) for metric in task.metrics(pipeline)}
+    assert found["micro_f1"] == pytest.approx(2 * 2 / (3 + 3 + 3))  # answered: blue; blue, red; none
+    assert found["label_ranking_average_precision"] == pytest.approx((1 + (1 / 2) / 3 + 0) / 3)
+
+
 def test_a_metric_of_classes_does_not_suit_tags():
     task, pipeline = task_of(metric="accuracy")
     with pytest.raises(ConfigError, match="the metric accuracy does not suit"):
@@ -115,12 +125,26 @@ def test_the_threshold_has_the_best_micro_f1_of_all():
     assert best not in chances  # so that rounding decides nothing
 
 
+def test_tags_that_training_lacks_make_it_worth_answering_more():
+    chances, present = np.linspace(1, 0, 100)[:, None], np.arange(100)[:, None] % 10 == 0
+    present[:30] = True
+
+    def f1(threshold, unknown):
+        answered = chances >= threshold
+        return 2 * (answered & present).sum() / (answered.sum() + present.sum() + unknown)
+
+    for unknown in (0, 40, 400):
+        best = best_threshold(chances, present, unknown)
+        assert f1(best, unknown) >= max(f1(t, unknown) for t in np.linspace(0, 1, 201)) - 1e-12
+    assert best_threshold(chances, present, 400) < best_threshold(chances, present)
+
+
 def test_too_few_true_tags_fit_no_threshold():
     present = np.zeros((50, 2), bool)
     present[: FEWEST_TAGS - 1, 0] = True
     assert best_threshold(np.full((50, 2), 0.4), present) is None
     task, _ = task_of()
-    columns = {"y.logits": np.zeros((50, 2), np.float32), "y.present": present}
+    columns = {"y.logits": np.zeros((50, 2), np.float32), "y.present": present, "y.unknown": np.zeros(50)}
     assert set(task.calibrate(columns, None)) == {"y.logits.scale"}
 
 
@@ -129,7 +153,7 @@ def test_calibration_cools_what_is_too_sure():
     logits = draw.normal(size=(400, 3)).astype(np.float32)
     present = draw.random((400, 3)) < 1 / (1 + np.exp(-logits))
     task, _ = task_of()
-    numbers = task.calibrate({"y.logits": 4 * logits, "y.present": present}, None)
+    numbers = task.calibrate({"y.logits": 4 * logits, "y.present": present, "y.unknown": np.zeros(400)}, None)
     assert numbers["y.logits.scale"] == pytest.approx(0.25, rel=0.2)
     assert 0.2 < numbers["y.logits.threshold"] < 0.6
 

@@ -19,7 +19,7 @@ def made(seed: int, n: int, tags: int) -> tuple[dict[str, np.ndarray], np.ndarra
     weights = draw.integers(0, 4, (5, n)).astype(float)
     weights[0], weights[:, 0] = 1, 1
     columns = {"t.present": present, "t.answered": chances >= 0.5, "t.chances": chances, "t.nll": nll}
-    return columns, weights
+    return {**columns, "t.unknown": np.zeros(n, np.int32)}, weights
 
 
 @settings(deadline=None, max_examples=40)
@@ -51,15 +51,20 @@ def test_by_hand():
         "t.present": np.array([[True, False, True], [False, False, False]]),
         "t.answered": np.array([[True, True, False], [False, False, False]]),
         "t.chances": np.array([[0.9, 0.8, 0.4], [0.1, 0.2, 0.3]]),
+        "t.unknown": np.array([0, 0]),
     }
     assert ours.micro_f1("t").value(columns) == pytest.approx(2 * 1 / (2 + 2))
     assert ours.macro_f1("t").value(columns) == pytest.approx((1 + 0 + 0) / 3)
     assert ours.label_ranking_average_precision("t").value(columns) == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
     assert ours.micro_f1("t").trials(columns) == 2
+    missed = {**columns, "t.unknown": np.array([1, 2])}  # as columns of the truth that no answer can hold
+    assert ours.micro_f1("t").value(missed) == pytest.approx(2 * 1 / (2 + 2 + 3))
+    assert ours.label_ranking_average_precision("t").value(missed) == pytest.approx(((1 + 2 / 3 + 0) / 3 + 0) / 2)
+    assert ours.micro_f1("t").trials(missed) == 5
 
 
 def test_without_any_tag_the_f1_has_no_meaning():
     nothing = np.zeros((3, 2), bool)
-    columns = {"t.present": nothing, "t.answered": nothing}
+    columns = {"t.present": nothing, "t.answered": nothing, "t.unknown": np.zeros(3)}
     assert np.isnan(ours.micro_f1("t").value(columns))
     assert np.isnan(ours.macro_f1("t").value(columns))

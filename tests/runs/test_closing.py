@@ -48,7 +48,7 @@ def test_a_time_limit_is_kept_and_its_end_rehearsed(tmp_path: Path, monkeypatch:
     )  # fmt: skip
     found = events(run.path)
     closing = next(e for e in found if e.get("what") == "closing")
-    assert "rehearsed on 60 rows" in closing["why"]
+    assert "rehearsed on 60 examples" in closing["why"]
     assert 0 < closing["value"]["seconds"] <= 3
     assert next(e for e in found if e["event"] == "expected")["wall"]["seconds"] <= 6.5
     assert next(e["opened"] for e in found if e["event"] == "scores") == 1

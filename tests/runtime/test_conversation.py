@@ -247,6 +247,18 @@ def test_words_and_cells_mean_what_they_meant_in_training(trained):
     assert said[0] == said[1] != said[2]
 
 
+@pytest.mark.parametrize("line", ["NA", "?", "null", " None ", "-9"])
+def test_a_question_that_is_one_text_is_never_missing(line):
+    model = SimpleNamespace(
+        task=SimpleNamespace(Request=Request, asks_rows=True),
+        schema=Schema((Field("text", "text"),)),
+        reading=ReadOptions(missing=("-9",)),
+    )
+    talk = Conversation(model)
+    assert talk._table(dict(zip(talk.names, talk.cells(line), strict=True)))["text"].tolist() == [line.strip()]
+    assert talk._table({"text": "  "})["text"].tolist() == [None]
+
+
 def test_python_asks_a_file_of_questions(trained, capsys):
     dw.try_(trained, questions=io.StringIO("9,9,red\n"), json=True)
     assert json.loads(capsys.readouterr().out)["label"] == "yes"

@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from deepwell.core.batch import Encoded, Ragged
 from deepwell.core.config import make
 from deepwell.core.errors import DataError
-from deepwell.core.examples import RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
-from deepwell.core.table import Table
+from deepwell.core.table import Part, Table
 from deepwell.core.task import Sizes
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.evaluation.measure import measure
-from deepwell.families.grams import MOST_TOKENS
 from deepwell.runs import fitting
 from deepwell.runs.options import TrainOptions
 from deepwell.runs.prepare import prepare
@@ -197,13 +194,19 @@ def test_one_class_only_is_refused():
         trained(Table({"text": column(texts), "label": column(["x"] * 40)}))
 
 
-def test_it_is_said_of_how_many_texts_only_head_and_tail_are_read():
-    task = TextClassification(Schema((TEXT, LABEL)), TextConfig())
-    lengths = np.array([3, MOST_TOKENS, MOST_TOKENS - 1])
-    tokens = Ragged(np.zeros(lengths.sum(), np.int32), np.concatenate([[0], np.cumsum(lengths)]), padded=True)
-    (chosen,) = task.augment(RowExamples(Encoded({"text": tokens}, np.arange(3))), None)
-    assert chosen.what == "of 1 of 3 training texts only head and tail are read"
-    assert task.augment(RowExamples(Encoded({"text": tokens.take(np.array([0]))}, np.arange(1))), None) == ()
+def test_it_is_said_of_how_many_texts_of_which_column_only_head_and_tail_are_read():
+    task = TextClassification(Schema((Field("title", "text"), TEXT, LABEL)), TextConfig(vocabulary=300))
+    words = " ".join(f"w{i}" for i in range(90))  # 270 to 360 tokens
+
+    def said(texts):
+        table = Table({"title": column([words] * 4), "text": column(texts), "label": column(list("abab"))})
+        pipeline = task.pipeline(None).fit(table)
+        return [chosen.what for chosen in task.augment(task.examples(Part("train", table), pipeline), pipeline)]
+
+    assert said([words] * 4) == []  # two texts of a row together are longer, but each is read whole
+    assert said([words] * 3 + [words * 9]) == [
+        "of about 25.0% of the training texts in 'text' only head and tail are read"
+    ]
 
 
 def test_the_same_key_gives_the_same_examples():

@@ -16,6 +16,7 @@ from deepwell.core.table import Part, Table
 from deepwell.core.task import Sizes
 from deepwell.data.fields.tokeniser import BEGIN, END, SPECIALS
 from deepwell.families.language import COUNTED, FROM, TOKENS, UNTIL
+from deepwell.tasks import text_generation
 from deepwell.tasks.text_generation import Asked, LanguageConfig, TextGeneration
 
 TEXT = Schema((Field("text", "text"),))
@@ -115,6 +116,42 @@ def test_a_chat_is_asked_with_its_turns_and_the_sign_of_who_answers() -> None:
     assert seen[-1] == [BEGIN, 2, h, i, END, 3, h, i, END, 2, h, o, END, 3]
 
 
+def test_the_model_never_answers_itself_and_a_system_says_nothing_to_it() -> None:
+    said = [{"role": who, "text": "hi"} for who in ("system", "user", "assistant")]
+    task, pipeline = fitted(CHAT, *[said] * 30)
+    seen: list[list[int]] = []
+    system, user, assistant = 2, 3, 4
+
+    def speakers(history: list[dict[str, str]], prompt: str) -> list[int]:
+        task.predict(parrot(seen), EMPTY, pipeline, Asked(prompt, history=json.dumps(history)))
+        return [token for token in seen[-1] if 2 <= token < SPECIALS]
+
+    assert speakers([said[0], said[2]], "hi") == [system, assistant, user, assistant]
+    assert speakers(said[:2], "") == [system, user, assistant]
+    assert speakers([*said, said[1]], "") == [system, user, assistant, user, assistant]
+    assert speakers(said[:2], "hi") == [system, user, user, assistant]
+
+
+def test_many_texts_are_those_that_few_at_a_time_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, pipeline = fitted(TEXT, *["abc"] * 60)
+    rows: list[int] = []
+
+    def step(arrays, state):
+        rows.append(len(arrays["token"]))
+        return {"logits": np.zeros((len(arrays["token"]), 264))}, state
+
+    def texts() -> tuple[list[str], list[float]]:
+        answer = task.predict(NumpyRunner({"step": step}), EMPTY, pipeline, Asked("a", n=7, steps=6))
+        return answer["text"].tolist(), answer["tokens"].tolist()
+
+    together = texts()
+    assert max(rows) == 7
+    rows.clear()
+    monkeypatch.setattr(text_generation, "AT_ONCE", 3 * 64)
+    assert texts() == together
+    assert max(rows) == 3
+
+
 def test_a_text_model_takes_no_history() -> None:
     task, pipeline = fitted(TEXT, *["a b c"] * 60)
     with pytest.raises(ConfigError, match="no turns"):
@@ -167,18 +204,22 @@ def test_the_loss_is_what_is_measured() -> None:
 def test_training_also_asks_the_network_alone() -> None:
     import torch
 
-    task, pipeline = fitted(TEXT, *["one two three"] * 60, size="tiny")
+    task, pipeline = fitted(TEXT, *["one two three"] * 60, size="tiny", dropout=0.0)
     examples = task.examples(Part("train", Table({"text": column(*["one two three"] * 60)})), pipeline)
     network = task.network(Sizes(pipeline.sizes(), 10, 1.0)).train()
     task.prime(network, pipeline)
     arrays = examples.take(np.arange(4), Key(0)).arrays
     batch = Batch({n: torch.from_numpy(np.array(a)) for n, a in arrays.items()}, np.arange(4))
-    with torch.no_grad():
-        loss = task.loss(network, batch, Key(0))
-    assert set(loss.parts) == {"nll", "alone"}
-    assert float(loss.total) == pytest.approx(float(sum(loss.parts.values())))
+    loss = task.loss(network, batch, Key(0))
+    checked = task.loss(network.eval(), batch, Key(0))
+    torch.testing.assert_close(loss.total, checked.total)  # one curve, one meaning
+    assert not checked.parts
     # Counts know this text by heart, and the new network knows nothing.
-    assert float(loss.parts["nll"]) < 0.2 * float(loss.parts["alone"])
+    assert loss.total.detach() < 0.2 * loss.parts["alone"].detach()
+    # What is learnt from is the sum of both.
+    alone = (network.decoder(batch.arrays)[0]["nll"] * (batch.arrays[TOKENS][:, 1:] != BEGIN)).sum()
+    ours, shared, own = (torch.autograd.grad(v, network.decoder.output)[0] for v in (loss.total, checked.total, alone))
+    torch.testing.assert_close(ours, shared + own)
 
 
 def test_training_windows_carry_counts_unless_they_are_not_wanted() -> None:
@@ -187,6 +228,40 @@ def test_training_windows_carry_counts_unless_they_are_not_wanted() -> None:
         examples = task.examples(Part("train", Table({"text": column(*["one two three"] * 60)})), pipeline)
         names = set(examples.take(np.arange(2), Key(0)).arrays)
         assert names == {TOKENS, FROM, UNTIL, *([COUNTED] if counts else [])}
+
+
+def test_the_baseline_is_the_model_that_was_counted_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    from deepwell.evaluation import ngrams
+
+    rows = column(*(f"one two {'three ' * (i % 5)}" for i in range(60)))
+    texts = Part("train", Table({"text": rows}))
+    tokens = np.random.default_rng(0).integers(8, 264, (2, 12))
+    found = []
+    for counts in (True, False):
+        task, pipeline = fitted(TEXT, *rows, counts=counts)
+        examples = task.examples(texts, pipeline)
+        if counts:
+            monkeypatch.setattr(ngrams, "fit", None)
+        runner = task.baselines()[1].fit(examples, pipeline, Key(0))
+        monkeypatch.undo()
+        found.append((runner.run("forward", {"tokens": tokens})[0]["nll"].tolist(), runner.notes))
+    assert found[0] == found[1]
+    assert "grams of up to" in found[0][1][0]
+
+
+def test_every_row_read_is_used_or_rejected() -> None:
+    from deepwell.runs.options import TrainOptions
+    from deepwell.runs.prepare import prepare
+
+    novel = "".join(f"Line {i} of the novel.\n" for i in range(200))
+    options = TrainOptions(task="text_generation", max_rejected=0.9)
+    alone = prepare(Table({"text": column(novel)}), options)
+    assert (alone.rows_read, len(alone.rejected)) == (1, 0)
+    few = prepare(Table({"text": column(novel, "", None, novel, "  ")}), options)
+    assert (few.rows_read, len(few.rejected)) == (5, 3)
+    many = prepare(Table({"text": column(*[f"{i} " + novel for i in range(60)], "", None, "  ")}), options)
+    assert (many.rows_read, len(many.rejected)) == (63, 3)
+    assert {r.reason for r in many.rejected} == {"column 'text': there is no text"}
 
 
 def test_the_network_grows_with_the_time_that_there_is() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from deepwell.core.batch import Batch
 from deepwell.core.config import make
 from deepwell.core.errors import ConfigError
 from deepwell.core.fields import Field, Schema
@@ -123,7 +124,32 @@ def test_batches_cost_what_they_hold():
     pipeline = fitted(task, table())
     examples = task.examples(Part("train", table()), pipeline)
     arrays = examples.take(np.arange(4), Key(0)).arrays
-    assert examples.costs.tolist() == (1.0 + arrays["source.length"] + arrays["target.length"]).tolist()
+    padded = [-(-arrays[f"{side}.length"] // 8) * 8 for side in ("source", "target")]  # batches are padded to eights
+    assert examples.costs.tolist() == (1.0 + sum(padded)).tolist()
+
+
+def test_rows_of_a_group_stand_together_and_count_by_their_weight():
+    fields = (*SCHEMA.fields, Field("book", "category", "group"), Field("worth", "number", "weight"))
+    task = translation(Schema(fields), size="tiny", dropout=0.0)
+    data = table().with_columns({"book": column(["b", "a", "b", "a"]), "worth": np.array([3.0, 0.0, 1.0, 0.0])})
+    pipeline = fitted(task, data)
+    units = task.examples(Part("test", data), pipeline).units
+    assert (units[0], units[1]) == (units[2], units[3])
+    assert units[0] != units[1]
+    network = task.network(Sizes(pipeline.sizes(), 4)).eval()
+
+    def total(rows):
+        made = task.examples(Part("train", data), pipeline).take(np.array(rows), Key(0))
+        tensors = made.replace(**{n: torch.as_tensor(np.asarray(a)) for n, a in made.arrays.items()})
+        return float(task.loss(network, tensors, Key(0)).total.detach())
+
+    plain = batch(task, pipeline, data).arrays
+    assert total([1, 3]) == 0
+    assert total([0, 2]) == pytest.approx(total([0]) + total([2]), rel=1e-4)
+    each = translation(size="tiny", dropout=0.0)  # without weights
+    tensors = {n: torch.as_tensor(np.asarray(a))[[0]] for n, a in plain.items()}
+    alone = each.loss(network, Batch(tensors, np.arange(1)), Key(0))
+    assert total([0]) == pytest.approx(3 * float(alone.total.detach()), rel=1e-4)  # 3, where the mean is 1
 
 
 def test_an_unknown_metric_is_refused():
@@ -208,6 +234,16 @@ def test_answers_are_no_longer_than_asked_or_than_training_had():
     assert set(reader.tokens(answers["de"]).lengths.tolist()) == {9}
 
 
+def test_answers_to_sources_that_are_cut_are_as_long_as_training_had_them():
+    story = "and then they went on and on through the long and silent night, " * 20
+    data = table([(f"{name} {story}", f"{name} went through the night and on") for name in ("Ann", "Bo", "Cy", "Di")])
+    task = translation(level="byte", longest=64)
+    pipeline = fitted(task, data)
+    runner = speaker(PairReader.of(pipeline), lambda text: f"{text.split()[0]} went through the night and on")
+    answers = task.predict(runner, batch(task, pipeline, data), pipeline, TranslationRequest())
+    assert answers["de"].tolist() == data["de"].tolist()
+
+
 @pytest.mark.parametrize("at_once", [1, 400, 1 << 15])
 def test_an_answer_in_a_batch_is_the_answer_alone(monkeypatch, at_once):
     monkeypatch.setattr(module, "AT_ONCE", at_once)
@@ -261,10 +297,10 @@ def test_summaries_are_measured_by_rouge_beside_their_best_sentence():
     task = translation()
     pipeline = fitted(task, data)
     found = scores(task, pipeline, data, {abstract: "They run fast."})
-    assert list(found) == ["rouge_l", "rouge_1", "rouge_2", "rouge_l of the best source sentence"]
+    assert list(found) == ["rouge_l", "rouge_1", "rouge_2", "rouge_l of the best sentence read"]
     assert found["rouge_l"] == pytest.approx((1.0 + 0.0) / 2)  # the second reference of the first row is met
     # "They run very fast indeed." (5 words) beside "They run fast." (3): 3 in common; "We study dogs in parks." (5) beside 6: 5.
-    assert found["rouge_l of the best source sentence"] == pytest.approx((2 * 3 / 8 + 2 * 5 / 11) / 2, abs=0.05)
+    assert found["rouge_l of the best sentence read"] == pytest.approx((2 * 3 / 8 + 2 * 5 / 11) / 2, abs=0.05)
 
 
 def test_short_targets_are_answers_and_a_metric_can_be_asked_for():
@@ -273,6 +309,13 @@ def test_short_targets_are_answers_and_a_metric_can_be_asked_for():
     found = scores(translation(), pipeline, data, {"who was here before you came": "My mother!"})
     assert found == pytest.approx({"f1": 0.5, "exact_match": 0.5, "chrf": found["chrf"]})
     assert next(iter(scores(translation(metric="bleu"), pipeline, data, {}))) == "bleu"
+
+
+def test_any_of_several_right_answers_is_right_where_training_had_one_each():
+    question = "what do you see over there"
+    pipeline = fitted(translation(), table([(question, "a dog"), ("who is it that sleeps", "my cat")]))
+    found = scores(translation(), pipeline, table([(question, ["a bird", "the dog"])]), {question: "the dog"})
+    assert (found["exact_match"], found["f1"]) == (1.0, 1.0)
 
 
 def test_the_select_part_is_compared_by_greedy_answers():

@@ -51,7 +51,7 @@ class Contents:
         evidence: scores and how they were measured, JSON values.
         card: the model card, Markdown. A stranger's text: printed escaped, never rendered as HTML.
         versions: library -> version that trained it, for people; `seal` adds deepwell. Nothing is decided by them.
-        reading: what the user had to say about reading the data, see bundle.reading; empty where nothing was said.
+        reading: how the data were read, see bundle.reading; empty for data in memory of which nothing was said.
     """
 
     task: str

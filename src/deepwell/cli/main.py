@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from deepwell.cli.parser import parse
 
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     for stream, how in ((sys.stdin, "surrogateescape"), (sys.stdout, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):  # foreign bytes and signs are answered in words, not with a traceback
-            stream.reconfigure(errors=how)
+            with suppress(io.UnsupportedOperation):  # a stream that was read from stays as it is
+                stream.reconfigure(errors=how)
     try:
         # Until a run listens for itself, SIGTERM ends a command as Ctrl-C does.
         if threading.current_thread() is threading.main_thread():

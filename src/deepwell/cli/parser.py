@@ -159,7 +159,7 @@ def _list_knobs(parser: Parser, words: Sequence[str]) -> None:
     parser.epilog = None
 
 
-def _declared(parser: argparse.ArgumentParser, options: type, skip: Sequence[str] = ()) -> None:
+def _declared(parser: argparse._ActionsContainer, options: type, skip: Sequence[str] = ()) -> None:
     """One option per field of a dataclass of knobs."""
     import dataclasses
     import typing
@@ -234,7 +234,8 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     """How a file is read, where that differs from the files of training."""
     from deepwell.runs.options import ReadAsked
 
-    _declared(parser, ReadAsked)
+    kept = "delimiter, encoding and missing are those of training if not given, and so is form where a file's name says little"
+    _declared(parser.add_argument_group("how the file is read", kept), ReadAsked)
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, Encoded, IntArray, Ragged, collate
+from deepwell.core.batch import STRIDE, Batch, Encoded, IntArray, Ragged, collate
 from deepwell.core.keys import Key
 from deepwell.core.runner import Runner
 
@@ -73,7 +73,8 @@ class Examples(ABC):
 class RowExamples(Examples):
     """One row, one example: slices of encoded columns. The default of Task.examples, and final.
 
-    Where columns are padded, an example costs the values of its row in them, and one.
+    Where columns are padded, an example costs the values that its rows in them are padded to, and one. So batches are cut where
+    a row would make them wider, and come in few shapes: each new shape makes kernels that stay in memory.
     """
 
     def __init__(self, encoded: Encoded, units: IntArray | None = None) -> None:
@@ -86,7 +87,7 @@ class RowExamples(Examples):
         self.columns = dense if len(dense) == len(encoded.columns) else None
         lengths = [c.lengths for c in encoded.columns.values() if isinstance(c, Ragged) and c.padded]
         if lengths:
-            self.costs = 1.0 + np.stack(lengths).sum(axis=0)
+            self.costs = 1.0 + STRIDE * np.ceil(np.stack(lengths) / STRIDE).sum(axis=0)
 
     def take(self, index: IntArray, key: Key) -> Batch:
         """See Examples; draws nothing."""

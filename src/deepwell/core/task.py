@@ -71,7 +71,8 @@ class SplitRule:
     kind: "stratified" (by the target; also rows that stand together by a group column), "random", "time" (last rows of
     each group are the test; later parts get the earlier rows as history), or "position" (few long texts are cut: the end of
     each is the test; many are drawn at random). by: the column that orders rows, for "time"; that of the texts, for
-    "position". test, select, calibrate: shares of all rows, or of the characters of each text.
+    "position"; that of texts by whose length parts are bounded, for "random". test, select, calibrate: shares of all rows,
+    or of the characters of each text.
     """
 
     kind: str = "stratified"

@@ -26,6 +26,9 @@ from deepwell.data.fields.number import Number
 from deepwell.data.fields.tags import Tags
 from deepwell.store import json
 
+Some = tuple[Columns, dict[int, str]]
+"""The columns of some rows, and row (counted from the first of them) -> why it cannot be used."""
+
 
 class Reshape(Protocol):
     """What a family makes of encoded columns, such as stacking them: row by row, and a pure function of them."""
@@ -79,18 +82,21 @@ class FieldPipeline:
         cannot be written.
         """
         names = [n for n in self.kinds_ if targets or self.schema[n].role != "target"]
+        whole = None
         if self.storage is not None and len(table):
-            stored = self.storage.mapped(self._encoding(table, names, reshape))
+            sample = self._columns(table, names, 0, min(SAMPLE, len(table)))
+            stored = self.storage.mapped(self._encoding(table, names, reshape, sample))
             if stored is not None:
                 return stored
-        columns, problems = self._columns(table, names, 0, len(table))
+            whole = sample if len(table) <= SAMPLE else None  # a few rows may be very long
+        columns, problems = whole or self._columns(table, names, 0, len(table))
         rows = np.arange(len(table))
         if problems:
             rows = np.delete(rows, list(problems))
             columns = {n: _only(a, rows) for n, a in columns.items()}
         return Encoded(reshape(columns) if reshape else columns, rows, dict(sorted(problems.items())))
 
-    def _columns(self, table: Table, names: Sequence[str], start: int, stop: int) -> tuple[Columns, dict[int, str]]:
+    def _columns(self, table: Table, names: Sequence[str], start: int, stop: int) -> Some:
         """Arrays with one entry for each row from start to stop, and row (counted from start) -> why it is unusable."""
         columns: dict[str, EncodedColumn] = {}
         problems: dict[int, str] = {}
@@ -105,19 +111,18 @@ class FieldPipeline:
                 problems.setdefault(row, f"column {name!r}: {why}")
         return columns, problems
 
-    def _encoding(self, table: Table, names: Sequence[str], reshape: Reshape | None) -> Encoding:
-        """What the storage must know to decide where the columns go, and to make them."""
+    def _encoding(self, table: Table, names: Sequence[str], reshape: Reshape | None, sample: Some) -> Encoding:
+        """What the storage must know to decide where the columns go, and to make them. sample: the first rows, encoded."""
+        first = min(SAMPLE, len(table))
 
         def chunk(start: int, stop: int) -> tuple[Columns, Mapping[int, str]]:
-            columns, problems = self._columns(table, names, start, stop)
+            columns, problems = sample if (start, stop) == (0, first) else self._columns(table, names, start, stop)
             return (reshape(columns) if reshape else columns), problems
 
-        sample = min(SAMPLE, len(table))
-        plain, _ = self._columns(table, names, 0, sample)
         return Encoding(
             rows=len(table),
             chunk=chunk,
-            row_bytes=fresh_bytes(plain, reshape(plain) if reshape else {}) / sample,
+            row_bytes=fresh_bytes(sample[0], reshape(sample[0]) if reshape else {}) / first,
             seconds=sum(self.kinds_[name].seconds(table[name]) for name in names),
             key=functools.partial(self._key, table, names, reshape),
             what=f"{len(table):,} rows of {', '.join(map(repr, names[:8]))}{', ...' if len(names) > 8 else ''}",

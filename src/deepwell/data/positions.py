@@ -3,23 +3,43 @@
 The first stretch of each document trains, the following ones choose, calibrate and prove, in this order: a model is then asked
 about text that comes after all that it has read. Cuts are made at the end of a line near the place that the share asks for, so
 no line is torn; where none is near, at white space, else between two characters.
+
+Later parts have at most MOST characters, however long the texts are: proving and choosing must not take longer than training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import IntArray
-from deepwell.core.table import Column, Origin, Table
+from deepwell.core.errors import DataError
+from deepwell.core.fields import Schema
+from deepwell.core.table import PARTS, Column, Origin, Table
+from deepwell.core.task import SplitRule
+from deepwell.data.fields.dialogue import turns
+from deepwell.data.fields.text import text_of
+from deepwell.data.fields.values import is_missing
 
 FEW = 50
 """With fewer documents they are cut; as many or more are dealt out whole."""
 NEAR = 0.1
 """How far from its place a cut may be, as a share of the shorter of the two stretches beside it."""
+TRAIN, SELECT, CALIBRATE, TEST = range(len(PARTS))
+MOST = {SELECT: 200_000, CALIBRATE: 200_000, TEST: 1_000_000}
+"""Part -> most characters."""
+FEWEST = {SELECT: 1, CALIBRATE: 1, TEST: 10}
+"""Part -> documents that it has at the least where whole ones are dealt out, since intervals resample those of the test."""
+LOOKED_AT = 1_000
+"""Documents by which the length of all is judged."""
+SENTENCE = re.compile(r"[^\n.!?]{40,}")
+"""What is looked for in two parts: shorter ones may be the same by chance."""
+WORTH_SAYING = 0.01
 
 
 @dataclass(frozen=True)
@@ -39,20 +59,22 @@ class Pieces:
 
 
 def pieces(texts: Column, assignment: NDArray[np.int8], wanted: Mapping[int, float]) -> Pieces:
-    """Cut the texts of the first part (0) so that the parts `wanted` get their shares of it; other rows stay whole.
+    """Cut the texts of the training part so that the parts `wanted` get their shares of it, up to MOST; other rows stay whole.
 
     texts: (rows,) of text or None. assignment: (rows,) the part of each row so far. wanted: part -> share of the characters,
-    parts in the order of the text. Empty stretches are left out.
+    parts in the order of the text. Stretches without text are left out.
     """
     found: list[tuple[int, int, int, int]] = []
+    lengths = np.array([len(text) if isinstance(text, str) else 0 for text in texts.tolist()], np.int64)
+    whole = max(1, int(lengths[assignment == TRAIN].sum()))
+    wanted = {part: min(share, MOST[part] / whole) for part, share in wanted.items()}
     for row, (text, own) in enumerate(zip(texts.tolist(), assignment.tolist(), strict=True)):
-        length = len(text) if isinstance(text, str) else 0
-        if own or not length:
-            found.append((row, own, 0, length))
+        if own != TRAIN or is_missing(text) or not lengths[row]:
+            found.append((row, own, 0, int(lengths[row])))
             continue
         bounds = cuts(text, [1.0 - sum(wanted.values()), *wanted.values()])
-        for part, start, stop in zip([0, *wanted], bounds, bounds[1:], strict=False):
-            if stop > start:
+        for part, start, stop in zip([TRAIN, *wanted], bounds, bounds[1:], strict=False):
+            if not is_missing(text[start:stop]):
                 found.append((row, part, start, stop))
     columns = np.array(found, np.int64).reshape(-1, 4).T
     return Pieces(columns[0], columns[1].astype(np.int8), columns[2], columns[3])
@@ -94,3 +116,50 @@ def cut_table(table: Table, name: str, cut: Pieces) -> Table:
     if origin is not None:
         origin = Origin(origin.files, origin.file, lines, origin.unit)
     return Table({**taken.columns, name: short}, origin, table.rejected)
+
+
+def characters(cell: Any, dialogue: bool) -> int:
+    """The length of a text, or of all that is said in a dialogue; 0 for what is neither."""
+    try:
+        if dialogue:
+            return sum(len(said) for _, said in turns(cell))
+        several = cell if isinstance(cell, list | tuple | np.ndarray) else [cell]
+        return sum(len(text_of(each)) for each in several)
+    except DataError:
+        return 0
+
+
+def most_rows(table: Table, schema: Schema, rule: SplitRule, most: Mapping[int, int]) -> Mapping[int, int]:
+    """Part -> most rows, at most `most`; of texts that are dealt out whole so few that they have at most MOST characters
+    together, but FEWEST documents in any case.
+    """
+    if rule.kind != "random" or not rule.by:
+        return most
+    texts, dialogue = table[rule.by], schema[rule.by].kind == "dialogue"
+    looked_at = texts[np.linspace(0, max(0, len(texts) - 1), min(LOOKED_AT, len(texts))).astype(np.int64)]
+    each = max(1.0, float(np.mean([characters(cell, dialogue) for cell in looked_at])))
+    return {part: min(most[part], max(FEWEST[part], int(MOST[part] / each))) for part in most}
+
+
+def notes(texts: Column, part: NDArray[np.int8], schema: Schema) -> list[str]:
+    """What a reader of the proof must know of texts (pieces,) that were cut by position."""
+    groups = " and ".join(repr(field.name) for field in schema.of("group"))
+    found = [f"rows of one {groups} may stand in several parts: texts are cut by position"] if groups else []
+    share = repeated(texts[part == TRAIN], texts[part == TEST])
+    if share >= WORTH_SAYING:
+        found.append(f"{share:.0%} of the long sentences of the test part also stand in the training part")
+    return found
+
+
+def repeated(train: Column, test: Column) -> float:
+    """Share of the sentences of `test` with at least 40 characters that `train` has, too; 0 without any."""
+    asked = list(_sentences(test))
+    known = set(asked)
+    known.intersection_update(_sentences(train))
+    return sum(sentence in known for sentence in asked) / max(1, len(asked))
+
+
+def _sentences(texts: Column) -> Iterator[str]:
+    for text in texts.tolist():
+        if isinstance(text, str):
+            yield from (found[0].strip() for found in SENTENCE.finditer(text))

@@ -30,6 +30,8 @@ SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout"), "test"),
 }
 SPLIT_NAMES = {"split", "part", "subset", "fold", "partition", "set"}
+GROUP = ".group"
+"""What ends the name of a column that says which rows share something of the column before the dot."""
 ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "index", "idx", "key", "rowid", "row", "unnamed", "nr", "no"}
 CODE_WORDS = {"zip", "zipcode", "postcode", "postal", "plz", "code"}
 # `Molecular Weight` is none: only these names, or a weight of samples.
@@ -248,6 +250,10 @@ def recognise_column(seen: Look, table: Table) -> Field:
             _plain_kind(seen),
             "ignore",
             f"set aside: the same value {seen.keys[0]!r} in all {seen.rows:,} rows",
+        )
+    if seen.name.endswith(GROUP) and (beside := seen.name.removesuffix(GROUP)) in table:
+        return field(
+            "category", "group", f"rows of one {beside!r} stay in one part: {seen.distinct:,} groups{seen.gaps}"
         )
     if why := _identifies(seen):
         return field("id", "id", f"set aside: {why}")

@@ -8,7 +8,9 @@ import numpy as np
 
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
-from deepwell.core.table import Table
+from deepwell.core.table import Column, Table
+from deepwell.data.fields.tags import Tags
+from deepwell.data.fields.values import is_missing
 from deepwell.data.recognition_columns import Look, words
 
 FEW = 20
@@ -80,7 +82,9 @@ def check_target(seen: Look, field: Field, table: Table, tested: bool = True) ->
         raise DataError(
             f"the target column {name!r} has no value in any of {seen.rows:,} rows", repair="choose another --target"
         )
-    if not seen.distinct:
+    if field.kind == "tags":
+        _check_tags(field, table[name])
+    if field.kind == "tags" or not seen.distinct:
         return
     if seen.distinct == 1:
         raise DataError(
@@ -98,6 +102,18 @@ def check_target(seen: Look, field: Field, table: Table, tested: bool = True) ->
         )
     if tested and seen.distinct <= FEW:
         _check_single_rows(seen, table)
+
+
+def _check_tags(field: Field, column: Column) -> None:
+    """Raises DataError where there are no tags, or the same in all rows."""
+    kind = Tags().fit(column, field, is_target=True)
+    different = {frozenset(kind.split(cell)) for cell in column.tolist() if not is_missing(cell)}
+    if len(different) == 1:
+        raise DataError(
+            f"the target column {field.name!r} has the same tags {sorted(different.pop())} in all {len(column):,} rows, "
+            "so there is nothing to learn",
+            repair="choose another --target, or read the files that hold other tags too",
+        )
 
 
 def _check_single_rows(seen: Look, table: Table) -> None:

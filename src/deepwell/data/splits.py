@@ -3,12 +3,13 @@
 The author's parts win. Otherwise rows are drawn in proportion within each class (or tenth of a numeric target), rows of one
 group and equal rows stay in one part, or, for series, the last rows of each group are the test. Shares are those of the
 SplitRule; at most 20,000 rows test, 5,000 select and 5,000 calibrate, and small data give at least 20 rows to each as far as
-that takes no more than 25%, 15% and 10% of all. A split is a pure function of table, schema, rule and key.
+that takes no more than 25%, 15% and 10% of all. Parts cut from texts are also bounded in characters: see positions.py. A split
+is a pure function of table, schema, rule and key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -73,7 +74,7 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
     assignment, reason = _authors(table, schema, notes)
     if rule.kind == "position":
         if (assignment == TRAIN).sum() < positions.FEW:
-            return _by_position(table, assignment, rule, reason, notes)
+            return _by_position(table, schema, assignment, rule, reason, notes)
         rule = replace(rule, kind="random")
     official = assignment.copy()
     free = int((assignment == TRAIN).sum())
@@ -85,7 +86,7 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
             repair="add rows" if free == len(table) else "add rows to the training part",
         )
     units, togetherness = (np.arange(len(table)), "") if rule.kind == "time" else _units(table, schema, notes)
-    how = _Cut(table, schema, rule, units, key.fold("split").numpy())
+    how = _Cut(table, schema, rule, units, key.fold("split").numpy(), positions.most_rows(table, schema, rule, MOST))
     cut = how.cut(assignment, bool(reason))
     if rule.kind != "time":
         _keep_classes(table, schema, assignment, official, units)
@@ -97,7 +98,9 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
     return _parts(table, assignment, rule, reason, notes)
 
 
-def _by_position(table: Table, assignment: Assignment, rule: SplitRule, reason: str, notes: list[str]) -> Parts:
+def _by_position(
+    table: Table, schema: Schema, assignment: Assignment, rule: SplitRule, reason: str, notes: list[str]
+) -> Parts:
     """The parts of few documents: those that the author does not give are cut from the texts of his training part."""
     counts = np.bincount(assignment, minlength=len(PARTS))
     shares = {SELECT: rule.select, CALIBRATE: rule.calibrate, TEST: rule.test}
@@ -113,6 +116,7 @@ def _by_position(table: Table, assignment: Assignment, rule: SplitRule, reason: 
     how = (
         f"by position: {', '.join(named)} follow each other at the end of each text, cut at line ends" if named else ""
     )
+    notes += [*_leaks(table, schema, assignment), *positions.notes(whole[rule.by], pieces.part, schema)]
     parts = _parts(whole, pieces.part, rule, "; ".join(filter(None, [reason, how])), notes)
     return replace(parts, cut=whole)
 
@@ -186,6 +190,7 @@ class _Cut:
     rule: SplitRule
     units: Ints
     draws: np.random.Generator
+    most: Mapping[int, int]
 
     @property
     def words(self) -> str:
@@ -202,10 +207,10 @@ class _Cut:
         """Fill the parts that are still empty, in place; returns their names."""
         counts = np.bincount(assignment, minlength=len(PARTS))
         shares = {TEST: self.rule.test, SELECT: self.rule.select, CALIBRATE: self.rule.calibrate}
-        wanted = {part: how_many(int(counts[TRAIN]), share, part) for part, share in shares.items() if not counts[part]}
-        wanted = {part: count for part, count in wanted.items() if count}
+        open_ = [part for part, share in shares.items() if share > 0 and not counts[part]]
+        wanted = {part: how_many(int(counts[TRAIN]), shares[part], part, self.most) for part in open_}
         if authors and CALIBRATE in wanted and counts[SELECT] >= 600:
-            take = min(MOST[CALIBRATE], int(counts[SELECT]) // 3)
+            take = min(self.most[CALIBRATE], int(counts[SELECT]) // 3)
             self._draw(assignment, SELECT, {CALIBRATE: take})
             del wanted[CALIBRATE]
             return [PARTS[CALIBRATE], *self._draw(assignment, TRAIN, wanted)]
@@ -264,11 +269,11 @@ class _Cut:
                 end = start
 
 
-def how_many(rows: int, share: float, part: int) -> int:
-    """How many of `rows` a part gets; see the top of this file."""
+def how_many(rows: int, share: float, part: int, most: Mapping[int, int] = MOST) -> int:
+    """How many of `rows` a part gets, at most most[part]; see the top of this file."""
     if share <= 0:
         return 0
-    return max(1, min(MOST[part], round(max(share * rows, min(LEAST, SMALL[part] * rows)))))
+    return max(1, min(most[part], round(max(share * rows, min(LEAST, SMALL[part] * rows)))))
 
 
 def draw(units: Ints, strata: Ints, count: int, draws: np.random.Generator) -> NDArray[np.bool_]:

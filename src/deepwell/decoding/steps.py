@@ -23,7 +23,14 @@ Choose = Callable[[NDArray[Any], int], IntArray]
 
 
 def generate(
-    runner: Runner, call: str, arrays: Arrays, state: State, steps: int, choose: Choose, stop: int | None = None
+    runner: Runner,
+    call: str,
+    arrays: Arrays,
+    state: State,
+    steps: int,
+    choose: Choose,
+    stop: int | None = None,
+    copies: int = 1,
 ) -> IntArray:
     """Tokens, one a step, until every row has said `stop` or `steps` are done.
 
@@ -32,15 +39,21 @@ def generate(
         state: the cache after the prompt, as an earlier call of the runner gave it; None: nothing yet.
         choose: (logits (n, V), step) -> (n,) tokens: `greedy`, or a draw with `sample`.
         stop: the token that ends a row; None: rows end with the last step.
+        copies: rows that go on from each row of `arrays`, side by side, so that what is the same is run once.
     Returns:
-        (n, done) int64, done <= steps; what follows a row's stop is stop.
+        (n * copies, done) int64, done <= steps; what follows a row's stop is stop.
     """
-    rows = len(arrays["token"])
+    rows = len(arrays["token"]) * copies
     ended = np.zeros(rows, bool)
     tokens: list[IntArray] = []
     for step in range(steps):
         outputs, state = runner.run(call, arrays, state)
-        token = np.asarray(choose(outputs["logits"], step), np.int64)
+        logits = outputs["logits"]
+        if step == 0 and copies > 1:
+            copied = np.repeat(np.arange(len(logits)), copies)
+            logits, state = logits[copied], runner.pick(state, copied)
+            arrays = {name: array[copied] for name, array in arrays.items()}
+        token = np.asarray(choose(logits, step), np.int64)
         if stop is not None:
             token = np.where(ended, stop, token)
             ended |= token == stop

@@ -103,20 +103,27 @@ class Writer:
 
 
 def write(
-    runner: Runner, prompt: IntArray, writer: Writer, manner: Manner, steps: int, context: int, key: Key
+    runner: Runner,
+    prompt: IntArray,
+    writer: Writer,
+    manner: Manner,
+    steps: int,
+    context: int,
+    key: Key,
+    first: int = 0,
 ) -> IntArray:
     """Continue a prompt in every row of the writer, at most `steps` tokens, until all rows have ended.
 
     Args:
         runner: has the call `step`: `token` (n, t) or (n,) -> `logits` (n, V). prompt: (t,) tokens, t >= 1; of a long one the
             last `context` - `context` // 4 are read. context: tokens that the network may see at once, at least 4.
-        key: rows draw from their own streams under it.
+        key: rows draw from their own streams under it. first: the number of the first row's stream.
     Returns:
         (n, done) the tokens, `manner.end` behind the end of a row.
     """
     rows = len(writer.ended)
     written: IntArray = np.zeros((rows, 0), np.int64)
-    shown = np.tile(prompt[-(context - context // 4) :].astype(np.int64), (rows, 1))
+    shown = prompt[None, -(context - context // 4) :].astype(np.int64)  # by one row for all
     seen: NDArray[np.bool_] | None = None
     while written.shape[1] < steps and not writer.ended.all():
         done = written.shape[1]
@@ -127,7 +134,9 @@ def write(
                 seen = np.zeros(logits.shape, np.bool_)
             scores = repelled(logits, seen, manner.repetition)
             scores[:, manner.never] = -np.inf
-            token = sample(scores, key.fold("step", done + step), manner.temperature, manner.cut)
+            token = sample(
+                scores, key.fold("step", done + step), manner.temperature, manner.cut, first + np.arange(rows)
+            )
             token[writer.ended] = manner.end
             writer.add(token)
             token[writer.ended] = manner.end
@@ -135,8 +144,8 @@ def write(
             return token
 
         room = min(steps - done, context - shown.shape[1] + 1)
-        new = generate(runner, "step", {"token": shown}, None, room, choose, stop=manner.end)
+        new = generate(runner, "step", {"token": shown}, None, room, choose, manner.end, rows // len(shown))
         written = np.concatenate([written, new], axis=1)
-        shown = np.concatenate([shown, new], axis=1)[:, -(context // 2) :]
+        shown = np.concatenate([np.broadcast_to(shown, (rows, shown.shape[1])), new], axis=1)[:, -(context // 2) :]
     writer.close()
     return written

@@ -104,13 +104,11 @@ def dictionary(reads: Reads) -> Baseline:
 
     def fit(examples: Examples, pipeline: Pipeline, key: Key) -> NumpyRunner:
         reader = reads(pipeline)
-        pairs = [
-            (words(_parted(source).lower()), words(_parted(target))) for source, target in _pairs(examples, reader, key)
-        ]
-        kept = _affordable(pairs, key)
-        table = learn([pairs[i] for i in kept])
+        count = examples.count or 0
+        pairs = _affordable(_pairs(examples, reader, key, permutation(count, key)))
+        table = learn(pairs)
         joint = "" if _without_spaces(target for _, target in pairs[:AT_ONCE]) else " "
-        note = f"learnt from {len(kept):,} of {len(pairs):,} pairs, to bound its time" if len(kept) < len(pairs) else ""
+        note = f"learnt from {len(pairs):,} of {count:,} pairs, to bound its time" if len(pairs) < count else ""
 
         def rewrite(text: str) -> str:
             return joint.join(table.get(word.lower(), word) for word in words(_parted(text)))
@@ -198,21 +196,25 @@ class _Together:
         return _Together(source_of, target_of, pair.astype(np.int64), place, sources, targets)
 
 
-def _pairs(examples: Examples, reader: Reader, key: Key) -> Iterator[tuple[str, str]]:
-    """Source and target text of every example, in order."""
-    count = examples.count or 0
-    for start in range(0, count, AT_ONCE):
-        arrays = examples.take(np.arange(start, min(start + AT_ONCE, count)), key).arrays
+def _pairs(examples: Examples, reader: Reader, key: Key, order: IntArray | None = None) -> Iterator[tuple[str, str]]:
+    """Source and target text of every example, in this order; each is made when it is asked for."""
+    order = np.arange(examples.count or 0) if order is None else order
+    for start in range(0, len(order), AT_ONCE):
+        arrays = examples.take(order[start : start + AT_ONCE], key).arrays
         yield from zip(reader.sources(arrays), reader.targets(arrays), strict=True)
 
 
-def _affordable(pairs: Sequence[tuple[Sequence[str], Sequence[str]]], key: Key) -> IntArray:
-    """Which pairs to learn from: all, or as many, drawn by key, as MOST_TOGETHER allows."""
-    costs = np.array([(len(source) + 1) * len(target) for source, target in pairs], np.int64)
-    if costs.sum() <= MOST_TOGETHER:
-        return np.arange(len(pairs))
-    order = permutation(len(pairs), key)
-    return np.sort(order[np.cumsum(costs[order]) <= MOST_TOGETHER])
+def _affordable(pairs: Iterator[tuple[str, str]]) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """The words of the first pairs, as many as MOST_TOGETHER allows."""
+    found: list[tuple[Sequence[str], Sequence[str]]] = []
+    cost = 0
+    for source, target in pairs:
+        read, said = words(_parted(source).lower()), words(_parted(target))
+        cost += (len(read) + 1) * len(said)
+        if cost > MOST_TOGETHER:
+            break
+        found.append((read, said))
+    return found
 
 
 def _parted(text: str) -> str:

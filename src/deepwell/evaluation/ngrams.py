@@ -20,6 +20,7 @@ from deepwell.core.batch import IntArray
 from deepwell.core.runner import Arrays, NumpyRunner, State
 
 Reals = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
 MOST_ORDER = 8
 MOST_TOKENS = 2_000_000
 """Of longer texts the last so many are counted, since memory grows with them."""
@@ -63,11 +64,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Level:
-    """The grams of one length. codes: (grams,) ascending. raw: how often they occur; continued: behind how many tokens."""
+    """The grams of one length. codes: (grams,) ascending. counts: what counts of them in a model."""
 
     codes: IntArray
-    raw: Counts
-    continued: Counts
+    counts: Counts
 
     def places(self, contexts: IntArray, tokens: IntArray, vocabulary: int) -> IntArray:
         """The numbers of the grams that tokens (...) make behind contexts (...); NONE for those that never occurred."""
@@ -77,13 +77,16 @@ class Level:
 
 
 class NGrams:
-    """Grams of up to `order` tokens out of a vocabulary. Longest grams count as often as they occur, shorter ones once for
-    each token that stands before them.
-    """
+    """Grams of up to `order` tokens out of a vocabulary."""
 
     def __init__(self, levels: Sequence[Level], vocabulary: int) -> None:
         self.order, self.vocabulary = len(levels), vocabulary
         self.levels = levels
+
+    @property
+    def grams(self) -> list[int]:
+        """How many grams of each length there are."""
+        return [len(level.codes) for level in self.levels]
 
     def surprise(self, tokens: IntArray) -> Reals:
         """(n, T + 1) tokens -> (n, T): nats of each token after the first, given those before it in its row."""
@@ -95,27 +98,17 @@ class NGrams:
         """
         share = np.full((len(tokens), tokens.shape[1] - 1), 1.0 / self.vocabulary)
         longest, known = np.zeros(share.shape, np.int64), np.zeros(share.shape)
-        for number, (_, contexts, places) in enumerate(self._walk(tokens)):
-            counts = self.counts(number)
-            share = counts.mixed(places, contexts, share)
-            total = np.where(contexts == NONE, 0.0, counts.total[contexts])
+        for number, (level, contexts, places) in enumerate(self._walk(tokens)):
+            share = level.counts.mixed(places, contexts, share)
+            total = np.where(contexts == NONE, 0.0, level.counts.total[contexts])
             longest, known = np.where(total > 0, number + 1, longest), np.where(total > 0, total, known)
         return share, longest, known
-
-    def by_order(self, tokens: IntArray) -> list[float]:
-        """Mean nats of the tokens after the first of one text (T + 1,), as models of order 1, 2, ... would have them."""
-        found = []
-        shorter = np.full((1, len(tokens) - 1), 1.0 / self.vocabulary)
-        for level, contexts, places in self._walk(tokens[None]):
-            found.append(float(-np.log(level.raw.mixed(places, contexts, shorter)).mean()))
-            shorter = level.continued.mixed(places, contexts, shorter)
-        return found
 
     def distribution(self, recent: IntArray) -> Reals:
         """(t,) tokens, the latest last -> (V,) probabilities of the next one."""
         share = np.full(self.vocabulary, 1.0 / self.vocabulary)
         for size in range(min(len(recent), self.order - 1) + 1):
-            level, counts = self.levels[size], self.counts(size)
+            level, counts = self.levels[size], self.levels[size].counts
             context = self._context(recent[len(recent) - size :])
             if context == NONE or counts.total[context] <= 0:
                 break
@@ -138,11 +131,6 @@ class NGrams:
 
         return NumpyRunner({"forward": forward, "step": step}, notes)
 
-    def counts(self, number: int) -> Counts:
-        """What counts of level `number` (0: single tokens) in this model."""
-        level = self.levels[number]
-        return level.raw if number == self.order - 1 else level.continued
-
     def _walk(self, tokens: IntArray) -> Iterator[tuple[Level, IntArray, IntArray]]:
         """For each level, of each token after the first of the rows (n, T + 1): its context and its gram, both (n, T).
 
@@ -162,62 +150,89 @@ class NGrams:
         return int(number[0])
 
 
-def count(tokens: IntArray, vocabulary: int, order: int) -> NGrams:
-    """Grams of up to `order` tokens of a text (N,), N >= order."""
-    tokens = tokens.astype(np.int64)
-    ending, grams = np.zeros(len(tokens), np.int64), 1  # the gram that ends at each token, and how many there are
-    found: list[tuple[IntArray, IntArray, int]] = []
-    continued: list[IntArray] = []
-    for number in range(order):
-        before = ending[:-1] if number else ending
-        codes, first, places, raw = np.unique(
-            before * vocabulary + tokens[number:], return_index=True, return_inverse=True, return_counts=True
-        )
-        if number:  # without its first token a gram is the one that ended there on the level before
-            suffix = ending[1:][first]
-            continued.append(np.bincount(suffix, minlength=grams))
-        found.append((codes, raw, grams))
-        ending, grams = places, len(codes)
-    levels = []
-    for (codes, raw, contexts), behind in zip(found, [*continued, found[-1][1]], strict=True):
-        context = codes // vocabulary
+class Counted:
+    """All grams of up to `order` tokens of a text (N,), N >= order: the models of every order up to it.
+
+    In a model the longest grams count as often as they occur, shorter ones once for each token that stands before them. So
+    models of all orders share their levels but for the last.
+    """
+
+    def __init__(self, tokens: Integers, vocabulary: int, order: int) -> None:
+        tokens = tokens.astype(np.int64)
+        self.vocabulary = vocabulary
+        self._shorter: list[Level] = []
+        self._last: list[Level] = []
+        # The gram that ends at each token, and how many there are.
+        ending, contexts = np.zeros(len(tokens), np.int64), 1
+        for number in range(order):
+            before = ending[:-1] if number else ending
+            codes, first, places, raw = np.unique(
+                before * vocabulary + tokens[number:], return_index=True, return_inverse=True, return_counts=True
+            )
+            if number:  # without its first token a gram is the one that ended there on the level before
+                self._add_shorter(np.bincount(ending[1:][first], minlength=contexts))
+            self._last.append(Level(codes, Counts.of(raw, codes // vocabulary, contexts)))
+            ending, contexts = places, len(codes)
+
+    def _add_shorter(self, behind: IntArray) -> None:
+        """behind: (grams,) how many tokens those of the latest level stand behind."""
+        level = self._last[-1]
         # A gram at the very beginning stands behind no token; it counts as standing behind one.
-        levels.append(
-            Level(codes, Counts.of(raw, context, contexts), Counts.of(np.maximum(behind, 1), context, contexts))
-        )
-    return NGrams(levels, vocabulary)
+        counts = Counts.of(np.maximum(behind, 1), level.codes // self.vocabulary, len(level.counts.total))
+        self._shorter.append(Level(level.codes, counts))
+
+    def model(self, order: int) -> NGrams:
+        """The model of grams of up to `order` tokens."""
+        return NGrams([*self._shorter[: order - 1], self._last[order - 1]], self.vocabulary)
+
+    def by_order(self, tokens: IntArray) -> list[float]:
+        """Mean nats of the tokens after the first of one text (T + 1,), as the models of order 1, 2, ... have them."""
+        longest = self.model(len(self._last))
+        found = []
+        shorter = np.full((1, len(tokens) - 1), 1.0 / self.vocabulary)
+        for number, (level, contexts, places) in enumerate(longest._walk(tokens[None])):
+            found.append(float(-np.log(self._last[number].counts.mixed(places, contexts, shorter)).mean()))
+            shorter = level.counts.mixed(places, contexts, shorter)
+        return found
 
 
-def fit(tokens: IntArray, vocabulary: int, most_grams: float = math.inf) -> tuple[NGrams, tuple[str, ...]]:
-    """The model of a training text (N,) with at most so many grams, and what a reader should know about it."""
+def count(tokens: Integers, vocabulary: int, order: int) -> NGrams:
+    """The model of grams of up to `order` tokens of a text (N,), N >= order."""
+    return Counted(tokens, vocabulary, order).model(order)
+
+
+def fit(tokens: Integers, vocabulary: int, most_grams: float = math.inf) -> tuple[NGrams, NGrams, tuple[str, ...]]:
+    """The best model of a training text (N,), the best with at most so many grams, and what a reader should know of the first.
+
+    The two share their levels but for the last. Single tokens are counted in any case.
+    """
     notes: list[str] = []
     if len(tokens) > MOST_TOKENS:
-        notes.append(f"counted on the last {MOST_TOKENS:,} of {len(tokens):,} tokens")
+        notes.append(f"counted on the last {MOST_TOKENS:,} tokens of the text")
         tokens = tokens[-MOST_TOKENS:]
     most = min(MOST_ORDER, len(tokens) // 2)
     if most < 2:
-        return count(tokens, vocabulary, 1), (*notes, "single tokens: the text is too short for more")
+        model = count(tokens, vocabulary, 1)
+        return model, model, (*notes, "single tokens: the text is too short for more")
     cut = len(tokens) - max(2, int(HELD_OUT * len(tokens)))
-    tried = count(tokens[:cut], vocabulary, min(most, cut)).by_order(tokens[cut:].astype(np.int64))
+    tried = Counted(tokens[:cut], vocabulary, min(most, cut)).by_order(tokens[cut:].astype(np.int64))
     order = int(np.argmin(tried)) + 1
-    model = count(tokens, vocabulary, order)
-    while order > 1 and sum(len(level.codes) for level in model.levels) > most_grams:
-        order -= 1
-        model = count(tokens, vocabulary, order)
+    counted = Counted(tokens, vocabulary, order)
+    best = counted.model(order)
+    small = max(1, int(np.searchsorted(np.cumsum(best.grams), most_grams, side="right")))
     notes.append(f"grams of up to {order} tokens, which predict the last tenth of the training text best")
-    return model, tuple(notes)
+    return best, best if small >= order else counted.model(small), tuple(notes)
 
 
-def held_out(tokens: IntArray, vocabulary: int, order: int) -> tuple[Reals, IntArray, Reals]:
-    """NGrams.seen of each token of a text (N,), counted on the text without the stretch that the token lies in; all (N,).
+def held_out(tokens: Integers, vocabulary: int, order: int) -> Iterator[tuple[int, tuple[Reals, IntArray, Reals]]]:
+    """NGrams.seen of the tokens of a text (N,), counted on the text without the stretch that each lies in.
 
     So a network learns how far counts can be trusted on text that was not counted. Of a long text only the last MOST_TOKENS
-    are counted, as in `fit`. Nothing is known of the first token.
+    are counted, as in `fit`. Comes in blocks, each with its first token's place, since all of it would take 24 bytes a
+    token. Nothing is known of the first token, nor of any where the text is too short to count: these are in no block.
     """
     first = max(0, len(tokens) - MOST_TOKENS)
     bounds = np.linspace(first, len(tokens), STRETCHES + 1).astype(np.int64)
-    share = np.full(len(tokens), 1.0 / vocabulary)
-    longest, known = np.zeros(len(tokens), np.int64), np.zeros(len(tokens))
     for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         rest = np.concatenate([tokens[first:start], tokens[stop:]])
         if len(rest) < order or stop == start:
@@ -225,15 +240,14 @@ def held_out(tokens: IntArray, vocabulary: int, order: int) -> tuple[Reals, IntA
         model = count(rest, vocabulary, order)
         since = 0 if start == first else start  # the first model also speaks for what is not counted at all
         for low in range(since, stop, BLOCK):
-            high, before = min(low + BLOCK, stop), max(0, low - order)
-            found = model.seen(tokens[None, before:high].astype(np.int64))
+            before = max(0, low - order)
             asked = max(low, before + 1)
-            for whole, part in zip((share, longest, known), found, strict=True):
-                whole[asked:high] = part[0, asked - before - 1 :]
-    return share, longest, known
+            found = model.seen(tokens[None, before : min(low + BLOCK, stop)].astype(np.int64))
+            new = (0, slice(asked - before - 1, None))
+            yield asked, (found[0][new], found[1][new], found[2][new])
 
 
-def unigrams(tokens: IntArray, vocabulary: int) -> NGrams:
+def unigrams(tokens: Integers, vocabulary: int) -> NGrams:
     """How often each token occurs, whatever stands before it."""
     return count(tokens, vocabulary, 1)
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deepwell.core.batch import IntArray
 from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key, permutation
@@ -22,6 +23,8 @@ from deepwell.core.task import Baseline, Pipeline
 SMALLEST_SHARE = 1e-7
 MOST_WORK = 30_000_000
 """Entries of the matrix times classes: about 10 s of a hundred rounds on one core."""
+ENTRIES_A_TOKEN = 2
+"""In the matrix: a word and a pair of words."""
 FEWEST_ROWS = 1_000
 MOST_FEATURES = 200_000
 SPACED = 15.0
@@ -50,11 +53,14 @@ def words(target: str, kind: TargetKind, texts: Sequence[str]) -> Baseline:
 
     def fit(examples: Examples, pipeline: Pipeline, key: Key) -> NumpyRunner:
         classes = 1 if kind == "number" else len(pipeline.classes(target))
-        read, truth = _read(examples, target, texts, pipeline, key)
-        vectors = _vectors(read).fit(read if any(text.strip() for text in read) else ["none of them holds a word"])
-        matrix = vectors.transform(read)
-        rows, notes = _sample(len(truth), matrix.nnz * classes, key)
-        model, more = _model(matrix[rows], truth[rows], kind, classes)
+        rows, notes = _sample(examples, classes, key)
+        read, truth = _read(examples, rows, target, texts, pipeline, key)
+        vectors = _vectors(read)
+        if any(text.strip() for text in read):
+            matrix = vectors.fit_transform(read)
+        else:
+            matrix = vectors.fit(["none of them holds a word"]).transform(read)
+        model, more = _model(matrix, truth, kind, classes)
 
         def answer(arrays: Arrays) -> NDArray[Any]:
             return np.asarray(model(vectors.transform(_decoded(arrays, texts, pipeline))), np.float32)
@@ -65,16 +71,15 @@ def words(target: str, kind: TargetKind, texts: Sequence[str]) -> Baseline:
 
 
 def _read(
-    examples: Examples, target: str, texts: Sequence[str], pipeline: Pipeline, key: Key
+    examples: Examples, rows: IntArray, target: str, texts: Sequence[str], pipeline: Pipeline, key: Key
 ) -> tuple[list[str], NDArray[Any]]:
-    """The texts of all examples, those of several columns joined, and their truth. Raises DataError where there are none."""
-    if not examples.count:
-        raise DataError("a baseline needs training examples that can be counted; there are none")
+    """The texts of some examples, those of several columns joined, and their truth."""
     read: list[str] = []
     truth: list[NDArray[Any]] = []
-    for batch in examples.batches(BATCH, key):
-        read += _decoded(batch.arrays, texts, pipeline)
-        truth.append(batch.arrays[target])
+    for start in range(0, len(rows), BATCH):
+        arrays = examples.take(rows[start : start + BATCH], key).arrays
+        read += _decoded(arrays, texts, pipeline)
+        truth.append(arrays[target])
     return read, np.concatenate(truth)
 
 
@@ -95,8 +100,15 @@ def _vectors(read: Sequence[str]) -> Any:
     return TfidfVectorizer(token_pattern=WORD, ngram_range=(1, 2), max_features=MOST_FEATURES)
 
 
-def _sample(count: int, work: int, key: Key) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """The rows that a model is fitted on, and a note where they are not all. work: entries of the matrix times classes."""
+def _sample(examples: Examples, classes: int, key: Key) -> tuple[IntArray, tuple[str, ...]]:
+    """The examples that a model is fitted on, and a note where they are not all. Raises DataError where there are none.
+
+    What they cost is known by their tokens: no text is made of those that are left out.
+    """
+    count = examples.count
+    if not count or examples.costs is None:
+        raise DataError("a baseline needs training examples that can be counted; there are none")
+    work = ENTRIES_A_TOKEN * float(examples.costs.sum()) * classes
     most = max(FEWEST_ROWS, int(count * min(1.0, MOST_WORK / max(1, work))))
     if most >= count:
         return np.arange(count), ()

@@ -6,8 +6,9 @@ them up (Joulin et al. 2017, arXiv 1607.01759), which on few rows is better than
 are known by a hash of 32 bits, so a bundle holds four bytes for each and no word of the training rows.
 
 A word is a run of letters, marks, digits and apostrophes in them, without regard to case; any other sign is one too, and so
-is every character of a script that is written without spaces. Of a long text head and tail are read: SHARE of what is kept
-is from its beginning.
+is every character of a script that is written without spaces. As in the tokeniser, signs and spaces are fixed ranges of code
+points, and so is what has a small letter, since Python's own tables change with its version. Of a long text head and tail are
+read: SHARE of what is kept is from its beginning.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -28,8 +30,11 @@ from deepwell.core.fields import Field
 from deepwell.core.table import Column
 from deepwell.data.fields.kind import Kind, Parts, Problems, checked
 from deepwell.data.fields.text import Text, text_of
+from deepwell.data.fields.tokeniser import SIGN, SPACE
 
 Hashes = NDArray[np.uint32]
+Words = tuple[list[str], list[str]]
+"""Of one text: those of the head and of the tail; all in the head where it is short."""
 
 MOST_GRAMS = 1 << 16
 """Entries of each of the two vocabularies, at the most."""
@@ -37,12 +42,16 @@ MOST_TOKENS = 512
 """Tokens that are kept of a text."""
 MOST_WORDS, MOST_LETTERS = 1024, 768
 """Words and characters of a text that its sets are made of."""
+MOST_CHARACTERS = 1 << 14
+"""Characters of a text that are looked at: more than so many tokens and words have, unless they are of 16 each on average."""
 SHARE = 0.75
 WORD_ORDERS, LETTER_ORDERS = (1, 2), (2, 3, 4, 5)
 FEWEST_ROWS = 2
 """Training rows that hold an entry; one is enough for a single word."""
-ROWS = 2048
+ROWS = 512
 """Rows that are worked on at a time."""
+SAMPLE = 2048
+"""Training rows whose tokens are counted, evenly spaced, at the most."""
 FITTED_ROWS = 1 << 15
 """Training rows that the vocabularies are made of, evenly spaced, at the most."""
 MOST_COUNTED, LEAST_WAITING = 1 << 22, 1 << 20
@@ -51,7 +60,11 @@ STORED = 12_000
 """Hashes in one text of the bundle, which may not be longer than 64 KiB."""
 
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+(?:['\u2019][^\W{_UNSPACED}]+)*|[^\w\s]")
+_LETTERS = rf"[^{SPACE}{SIGN}{_UNSPACED}]+"
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}(?:['\u2019]{_LETTERS})*|[{SIGN}]")
+# Latin, Greek, Cyrillic and Armenian, where no more letters with a small form will be added.
+_CASED = (range(0x41, 0x557), range(0x1E00, 0x2000), range(0xFF21, 0xFF3B))
+_SMALL = {c: ord(small) for cased in _CASED for c in cased if len(small := chr(c).lower()) == 1 and small != chr(c)}
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # of splitmix64 (Steele et al. 2014)
 
 
@@ -61,7 +74,7 @@ class Grams(Kind):
     Args:
         text: of the tokens. most: entries of each vocabulary, at most MOST_GRAMS.
     Attributes:
-        length_: tokens of a training text, on average.
+        length_: tokens of a training text that are read, on average. cut_: share of training texts that have more.
         words_, letters_: the vocabularies: hashes, strictly ascending. Index 0 stands for no entry; entry i has index i + 1.
     """
 
@@ -70,35 +83,32 @@ class Grams(Kind):
         self.most = most
         self.words_: Hashes = np.zeros(0, np.uint32)
         self.letters_: Hashes = np.zeros(0, np.uint32)
-        self.length_ = 1
+        self.length_, self.cut_ = 1, 0.0
 
     def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
         """See Kind."""
         self.text.fit(column, field, is_target=is_target)
         step = max(1, -(-len(column) // FITTED_ROWS))
         words, letters = _Counted(WORD_ORDERS), _Counted(LETTER_ORDERS)
-        for texts in _pieces(self._texts(column[::step])):
+        for texts in _pieces(column[::step]):
             words.add(*_word_codes(texts))
             letters.add(*_letter_codes(texts))
         self.words_ = words.most(self.most, alone=True)
         self.letters_ = letters.most(self.most, alone=False)
-        some = self.text.encode(column[:: max(1, -(-len(column) // ROWS))])[0][""]
+        some = self.text.encode(_shortened(column[:: max(1, -(-len(column) // SAMPLE))]))[0][""]
         if isinstance(some, Ragged) and len(some):
             self.length_ = max(1, math.ceil(_ends(some).lengths.mean()))
+            self.cut_ = float(np.mean(some.lengths > MOST_TOKENS))
         return self
-
-    def _texts(self, column: Column) -> Sequence[list[str]]:
-        """The words of each row; none for what is no text, which `encode` of the tokens reports."""
-        return [_WORD.findall(_read(cell).lower()) for cell in column]
 
     def encode(self, column: Column) -> tuple[Parts, Problems]:
         """Padded tokens under "", and ragged int32 sets, ascending, under "words" and "letters"."""
-        parts, problems = self.text.encode(column)
+        parts, problems = self.text.encode(_shortened(column))
         tokens = parts[""]
         if not isinstance(tokens, Ragged):
             raise TypeError("tokens are ragged")
         words, letters = [], []
-        for texts in _pieces(self._texts(column)):
+        for texts in _pieces(column):
             words.append(_sets(*_word_codes(texts), WORD_ORDERS, self.words_, len(texts)))
             letters.append(_sets(*_letter_codes(texts), LETTER_ORDERS, self.letters_, len(texts)))
         return {"": _ends(tokens), "words": _joined(words), "letters": _joined(letters)}, problems
@@ -118,17 +128,18 @@ class Grams(Kind):
     def state(self) -> dict[str, Any]:
         """See Kind."""
         return {"text": self.text.state(), "words": _stored(self.words_), "letters": _stored(self.letters_),
-                "length": self.length_}  # fmt: skip
+                "length": self.length_, "cut": self.cut_}  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """See Kind."""
-        values = checked(
-            state, "a text field with grams", {"text": dict, "words": list, "letters": list, "length": int}
-        )
+        types = {"text": dict, "words": list, "letters": list, "length": int, "cut": float}
+        values = checked(state, "a text field with grams", types)
         self.text.restore(values["text"])
         if not 1 <= values["length"] <= MOST_TOKENS:
             raise BundleError(f"the length of a text must be 1 to {MOST_TOKENS} tokens; got {values['length']}")
-        self.length_ = values["length"]
+        if not 0 <= values["cut"] <= 1:
+            raise BundleError(f"the share of long texts must be 0 to 1; got {values['cut']}")
+        self.length_, self.cut_ = values["length"], values["cut"]
         self.words_, self.letters_ = _restored(values["words"]), _restored(values["letters"])
         return self
 
@@ -199,9 +210,28 @@ def _read(cell: Any) -> str:
         return ""
 
 
-def _pieces(texts: Sequence[list[str]]) -> Iterator[Sequence[list[str]]]:
-    """Some rows at a time."""
-    return (texts[start : start + ROWS] for start in range(0, len(texts), ROWS))
+def _shortened(column: Column) -> Column:
+    """The same with the middle of very long texts left out, which is not read."""
+    cells = np.empty(len(column), object)
+    cells[:] = [_short(cell) if isinstance(cell, str) else cell for cell in column]
+    return cells
+
+
+def _short(text: str) -> str:
+    head, tail = ends(len(text), MOST_CHARACTERS)
+    return text[:head] + text[len(text) - tail :] if tail else text
+
+
+def _pieces(column: Column) -> Iterator[list[Words]]:
+    """The words of some rows at a time; none for what is no text, which `encode` of the tokens reports."""
+    for start in range(0, len(column), ROWS):
+        yield [_words(_short(_read(cell))) for cell in column[start : start + ROWS]]
+
+
+def _words(text: str) -> Words:
+    found = _WORD.findall(text.translate(_SMALL))
+    head, tail = ends(len(found), MOST_WORDS)
+    return found[:head], found[len(found) - tail :]
 
 
 def ends(length: int, most: int) -> tuple[int, int]:
@@ -212,27 +242,26 @@ def ends(length: int, most: int) -> tuple[int, int]:
     return head, most - head
 
 
-def _word_codes(texts: Sequence[list[str]]) -> tuple[NDArray[np.uint64], IntArray]:
+def _word_codes(texts: Sequence[Words]) -> tuple[NDArray[np.uint64], IntArray]:
     """(total,) a code of each word that is read, and (total,) its row. A gram does not reach from the head into the tail."""
     known: dict[str, int] = {}
     codes: list[int] = []
     lengths: list[int] = []
-    for words in texts:
-        head, tail = ends(len(words), MOST_WORDS)
-        for part in (words[:head], words[len(words) - tail :]):
-            for word in part:
-                code = known.get(word)
-                if code is None:
-                    code = known[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
-                codes.append(code)
-            lengths.append(len(part))
+    for part in chain.from_iterable(texts):
+        for word in part:
+            code = known.get(word)
+            if code is None:
+                code = known[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+            codes.append(code)
+        lengths.append(len(part))
     return np.array(codes, np.uint64), np.repeat(np.arange(2 * len(texts)), lengths)
 
 
-def _letter_codes(texts: Sequence[list[str]]) -> tuple[NDArray[np.uint64], IntArray]:
+def _letter_codes(texts: Sequence[Words]) -> tuple[NDArray[np.uint64], IntArray]:
     """(total,) the code point of each character that is read, and (total,) its row, as above. Words stand between spaces."""
     parts: list[str] = []
-    for words in texts:
+    for before, after in texts:
+        words = [*before, *after]
         text = f" {' '.join(words)} " if words else ""
         head, tail = ends(len(text), MOST_LETTERS)
         parts += [text[:head], text[len(text) - tail :]]

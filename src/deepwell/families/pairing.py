@@ -6,7 +6,7 @@ answers are measured.
 
     arrays   source (n, S)           the source tokens, then END. Several source fields: each behind a token of its own
              target (n, T + 1)       BEGIN, the target tokens, END
-             references (n, R)       all right answers with END between them, where fields have several
+             references (n, R)       the right answers beside the target, END between them; none where there is one
              each padded, with `.length` (n,)
 """
 
@@ -35,6 +35,8 @@ from deepwell.metrics import summaries, texts
 
 FACTS = ""
 """Where the facts stand among the stored transforms; no column has an empty name."""
+LONGEST = 512
+"""Tokens of a source, the end included, at the most."""
 SAMPLE = 2_000
 """Training rows that scripts and words are looked up in."""
 MEASURED = 20_000
@@ -87,15 +89,17 @@ class PairPipeline(FieldPipeline):
 
     Args:
         schema: inputs and one target of kind text. level: of the vocabularies, see Text. most: tokens of each; 0: by rule.
-        vocabulary: auto, shared or separate.
+        vocabulary: auto, shared or separate. longest: tokens of a source, whose rest is cut (see Joining).
     Attributes:
         facts_: what was learnt beside the fields.
     """
 
-    def __init__(self, schema: Schema, level: str = "bpe", most: int = 0, vocabulary: str = "auto") -> None:
+    def __init__(
+        self, schema: Schema, level: str = "bpe", most: int = 0, vocabulary: str = "auto", longest: int = LONGEST
+    ) -> None:
         self.inputs = tuple(f.name for f in schema.inputs)
         self.target = schema.targets[0].name
-        self.level, self.most, self.vocabulary = level, most, vocabulary
+        self.level, self.most, self.vocabulary, self.longest = level, most, vocabulary, longest
         self.facts_ = PairFacts()
         super().__init__(schema, {name: Text(level) for name in (*self.inputs, self.target)})
 
@@ -137,7 +141,8 @@ class PairPipeline(FieldPipeline):
 
     def _learnt(self, table: Table, shared: bool, sources: Sequence[str], targets: Sequence[str]) -> PairFacts:
         arrays, _ = self._columns(table, list(self.kinds_), 0, len(table))  # not kept, so no storage is asked
-        source = np.sum([_lengths(arrays[name]) for name in self.inputs], axis=0)
+        whole = np.sum([_lengths(arrays[name]) for name in self.inputs], axis=0)
+        source = np.minimum(whole, self.longest - 1)  # as it is read, for which `limits` is asked
         target = _lengths(arrays[self.target])
         each = np.sort((target + 1) / (source + 1))
         signs = [sign for text in targets for sign in text if not sign.isspace()]
@@ -253,10 +258,12 @@ class PairReader:
         return [tokeniser.decode(row) for row in rows_of(arrays, "target")]
 
     def references(self, arrays: Arrays) -> list[list[str]]:
-        """All right answers of each row of a batch, at least one."""
+        """All right answers of each row of a batch, the target first; the target alone in parts that are learnt from."""
+        first = self.targets(arrays)
         if "references" not in arrays:
-            return [[text] for text in self.targets(arrays)]
-        return self.pipeline.text(self.pipeline.target).references(_packed(rows_of(arrays, "references")))
+            return [[text] for text in first]
+        others = self.pipeline.text(self.pipeline.target).references(_packed(rows_of(arrays, "references")))
+        return [[text, *more] for text, more in zip(first, others, strict=True)]
 
     def tokens(self, texts: Sequence[str]) -> Ragged:
         """Target tokens of texts, without beginning and end."""

@@ -9,6 +9,7 @@ three arrays whatever the number of columns, and baselines read the same ones.
                  category (n, C) int32     levels, 0 = missing, unknown or rare
                  <field>                   each heavier field (a picture, a text) by its name
                  <target>, <target>.weight class index, standardised number or (n, K) tags; weight in the loss, if any
+                 <target>.unknown          how many true tags training lacks
     arrays out   <target>.logits (n, K) or <target>.value (n,)
                  <target>.members          the same of each member (n, M, ...), from networks that are ensembles, in training
 """
@@ -153,7 +154,7 @@ class Prediction(Task):
         outputs, _ = runner.run("forward", batch.arrays)
         columns: dict[str, NDArray[Any]] = {}
         for target in self.targets:
-            columns |= target.measure(outputs, batch.arrays[target.name], pipeline)
+            columns |= target.measure(outputs, batch.arrays, pipeline)
         return columns
 
     def baselines(self) -> Sequence[Baseline]:

@@ -107,8 +107,8 @@ class Target(ABC):
         """The metrics by name, the default first. Raises ConfigError where `positive` does not suit."""
 
     @abstractmethod
-    def measure(self, outputs: Arrays, truth: NDArray[Any], pipeline: Pipeline) -> Arrays:
-        """What metrics read, one line per row."""
+    def measure(self, outputs: Arrays, arrays: Arrays, pipeline: Pipeline) -> Arrays:
+        """What metrics read, one line per row. arrays: of the batch, which hold the truth."""
 
 
 class CategoryTarget(Target):
@@ -162,9 +162,9 @@ class CategoryTarget(Target):
             raise ConfigError(f"there is no class {wanted!r}{nearest(wanted, classes)}")
         return list(classes).index(wanted)
 
-    def measure(self, outputs: Arrays, truth: NDArray[Any], pipeline: Pipeline) -> Arrays:
+    def measure(self, outputs: Arrays, arrays: Arrays, pipeline: Pipeline) -> Arrays:
         """Truth and answer as class indices, probabilities, logits, nll (nats)."""
-        name, logits = self.name, outputs[f"{self.name}.logits"]
+        name, truth, logits = self.name, arrays[self.name], outputs[f"{self.name}.logits"]
         shares = softmax(logits)
         nll = -log_softmax(logits)[np.arange(len(truth)), truth]
         return {
@@ -211,9 +211,9 @@ class NumberTarget(Target):
             "r_squared": regression.r_squared(self.name),
         }  # fmt: skip
 
-    def measure(self, outputs: Arrays, truth: NDArray[Any], pipeline: Pipeline) -> Arrays:
+    def measure(self, outputs: Arrays, arrays: Arrays, pipeline: Pipeline) -> Arrays:
         """Truth and answer in the number's own unit; low and high where they are known."""
-        name = self.name
+        name, truth = self.name, arrays[self.name]
         value = decoded(pipeline, name, outputs[f"{name}.value"])
         columns = {f"{name}.truth": decoded(pipeline, name, truth), f"{name}.answer": value}
         margin = outputs.get(f"{name}.value.margin")
@@ -264,7 +264,8 @@ class TagsTarget(Target):
         scale = 1.0 / temperature(pairs, present.reshape(-1).astype(np.int64))
         numbers = {f"{self.name}.logits.scale": scale}
         # As the answers will see them: scaled as float32, so that a chance at the threshold stays on its side.
-        best = best_threshold(sigmoid(logits * np.float32(scale)), present.astype(np.bool_))
+        chances, unknown = sigmoid(logits * np.float32(scale)), int(columns[f"{self.name}.unknown"].sum())
+        best = best_threshold(chances, present.astype(np.bool_), unknown)
         return numbers if best is None else {**numbers, f"{self.name}.logits.threshold": best}
 
     def metrics(self, pipeline: Pipeline) -> Mapping[str, Metric]:
@@ -275,25 +276,29 @@ class TagsTarget(Target):
             "log_loss": tags.log_loss(self.name),
         }  # fmt: skip
 
-    def measure(self, outputs: Arrays, truth: NDArray[Any], pipeline: Pipeline) -> Arrays:
-        """Which tags are true and which are answered, their probabilities, logits, nll (nats, summed over tags)."""
-        name, logits = self.name, outputs[f"{self.name}.logits"]
+    def measure(self, outputs: Arrays, arrays: Arrays, pipeline: Pipeline) -> Arrays:
+        """Which tags are true and which are answered, how many true ones training lacks, probabilities, logits, nll.
+
+        nll: nats, summed over the tags of training.
+        """
+        name, truth, logits = self.name, arrays[self.name], outputs[f"{self.name}.logits"]
         chances, answered = self._chances(outputs)
         wide = logits.astype(np.float64)
         nll = (np.logaddexp(0, wide) - truth * wide).sum(axis=1)
         return {
             f"{name}.present": truth.astype(np.bool_), f"{name}.answered": answered, f"{name}.chances": chances,
-            f"{name}.logits": logits, f"{name}.nll": nll,
+            f"{name}.logits": logits, f"{name}.nll": nll, f"{name}.unknown": arrays[f"{name}.unknown"],
         }  # fmt: skip
 
 
 KINDS: Mapping[str, type[Target]] = {"category": CategoryTarget, "number": NumberTarget, "tags": TagsTarget}
 
 
-def best_threshold(chances: Floats, present: NDArray[np.bool_]) -> float | None:
+def best_threshold(chances: Floats, present: NDArray[np.bool_], unknown: int = 0) -> float | None:
     """The threshold t for which answering all tags of a chance of at least t has the best micro F1; None for too few true tags.
 
-    chances, present: (n, K). It lies half-way between two chances that occur, so that rounding decides nothing.
+    chances, present: (n, K). unknown: true tags beside the K, missed by all. It lies half-way between two chances that occur,
+    so that rounding decides nothing.
     """
     flat, true = chances.reshape(-1), present.reshape(-1)
     if true.sum() < FEWEST_TAGS:
@@ -302,7 +307,7 @@ def best_threshold(chances: Floats, present: NDArray[np.bool_]) -> float | None:
     ranked = flat[order]
     ends = np.flatnonzero(np.append(np.diff(ranked) < 0, True))  # equal chances are answered together
     hits = np.cumsum(true[order])[ends]
-    best = int(np.argmax(2 * hits / (ends + 1 + true.sum())))
+    best = int(np.argmax(2 * hits / (ends + 1 + true.sum() + unknown)))
     last = ends[best]
     lower = ranked[last + 1] if last + 1 < len(ranked) else 0.0
     return float((ranked[last] + lower) / 2)

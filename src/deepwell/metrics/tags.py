@@ -1,7 +1,8 @@
 """Metrics of a target of tags: any number of them for each example. Vectorised over resamples as classification.py says.
 
 Columns read: TARGET.present (n, K) and TARGET.answered (n, K), bool: which tags are true and which were answered;
-TARGET.chances (n, K): the probability of each; TARGET.nll (n,): nats, summed over tags. Legend: n examples, K tags, R resamples.
+TARGET.chances (n, K): the probability of each; TARGET.unknown (n,): how many true tags there are beside these K, which no
+answer can hold; TARGET.nll (n,): nats, summed over the K tags. Legend: n examples, K tags, R resamples.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ def micro_f1(target: str) -> Metric:
 
     def finish(columns: Columns, weights: Floats) -> Floats:
         both, given = _agreed(columns, target)
-        return _ratio(2 * (weights @ both.sum(axis=1)), weights @ given.sum(axis=1))
+        return _ratio(2 * (weights @ both.sum(axis=1)), weights @ (given.sum(axis=1) + columns[f"{target}.unknown"]))
 
     return Metric("micro_f1", "share", "higher", finish, lambda columns: _trials(columns, target))
 
 
 def macro_f1(target: str) -> Metric:
-    """Mean over tags of the F1 of each; tags that neither truth nor answers hold are left out."""
+    """Mean over the K tags of the F1 of each; tags that neither truth nor answers hold are left out."""
 
     def finish(columns: Columns, weights: Floats) -> Floats:
         both, given = _agreed(columns, target)
@@ -41,12 +42,15 @@ def macro_f1(target: str) -> Metric:
 def label_ranking_average_precision(target: str) -> Metric:
     """How far up true tags stand when tags are put in order of their probability (Schapire and Singer 2000), 0 to 1.
 
-    For each true tag the share of true ones among all that stand at least as high; the mean over the true tags of an
-    example, then over examples. An example with no tag, or with all of them, counts 1, as in scikit-learn.
+    For each true tag the share of true ones among all that stand at least as high, for one beside the K 0; the mean over the
+    true tags of an example, then over examples. An example with no tag, or with all of them, counts 1, as in scikit-learn.
     """
 
     def finish(columns: Columns, weights: Floats) -> Floats:
-        values = _ranked(columns[f"{target}.chances"], columns[f"{target}.present"].astype(np.bool_))
+        present, unknown = columns[f"{target}.present"].astype(np.bool_), columns[f"{target}.unknown"]
+        known = present.sum(axis=1)
+        values = _ranked(columns[f"{target}.chances"], present)
+        values *= np.where(unknown > 0, known / np.maximum(1, known + unknown), 1.0)
         return _ratio(weights @ values, weights.sum(axis=1))
 
     return Metric(
@@ -82,7 +86,7 @@ def _ranked(chances: NDArray[Any], present: NDArray[np.bool_]) -> Floats:
 
 def _trials(columns: Columns, target: str) -> float:
     """Tags that are true: about how many yes/no outcomes stand behind an F1."""
-    return max(1.0, float(np.count_nonzero(columns[f"{target}.present"])))
+    return max(1.0, float(np.count_nonzero(columns[f"{target}.present"]) + columns[f"{target}.unknown"].sum()))
 
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:

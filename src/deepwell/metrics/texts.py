@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from deepwell.core.scores import Metric
 from deepwell.metrics import summaries, translation
 
-ORACLE = "rouge_l of the best source sentence"
-"""No metric of the answers: what a system that copies one sentence could reach, for comparison."""
+ORACLE = "rouge_l of the best sentence read"
+"""No metric of the answers: what a system could reach that copies one sentence of what is read of the source."""
 STYLES: Mapping[str, tuple[str, ...]] = {
     "translations": ("bleu", "bleu_lower", "chrf"),
     "summaries": ("rouge_l", "rouge_1", "rouge_2", ORACLE),

@@ -21,7 +21,7 @@ MOST_FILES_LISTED = 64
 def fingerprint(table: Table) -> dict[str, Any]:
     """`{files: [{path, bytes, sha256}], rows, sha256}` of a Table.
 
-    files: the files that hold rows (where they are many, only the first are listed; all of them count in sha256).
+    files: the files that rows were read from (where they are many, only the first are listed; all of them count in sha256).
     sha256: over all files' hashes in order; for data made in memory over the columns' bytes.
     """
     paths = _paths(table)
@@ -34,9 +34,14 @@ def fingerprint(table: Table) -> dict[str, Any]:
             listed.append({"path": path, "bytes": Path(path).stat().st_size, "sha256": digest})
     if not paths:
         for name, column in table.columns.items():
-            total.update(name.encode())
-            total.update(column.tobytes() if column.dtype != object else "\x1f".join(map(str, column)).encode())
+            total.update(_bytes(name))
+            total.update(column.tobytes() if column.dtype != object else _bytes("\x1f".join(map(str, column))))
     return {"files": listed, "file_count": len(paths), "rows": len(table), "sha256": total.hexdigest()}
+
+
+def _bytes(text: str) -> bytes:
+    """A text in UTF-8, also where it holds halves of pairs, as data in memory may."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def source(data: Any) -> Any:

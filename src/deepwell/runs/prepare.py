@@ -37,8 +37,8 @@ class Prepared:
     """All that training and evaluation need, and how the data came to it. The table itself is not kept, only its parts.
 
     data, columns: the table's fingerprint and its columns' statistics, as the record has them. files: sha256 -> parts.
-    rows_read = rows of all parts that became examples + len(rejected). seconds: name of a phase -> how long it took.
-    reading: what the user had to say about how files are read, as the bundle keeps it.
+    rows_read = rows that became examples of any part, counted before texts were cut, + len(rejected). seconds: name of a phase
+    -> how long it took. reading: how the files were read, as the bundle keeps it.
     """
 
     task: Task
@@ -108,14 +108,15 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     task_class, table, schema, reason = _data_and_task(data, options, allowed, tested=test_share != 0.0)
     task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options)))
     table, without_target = _without_missing_targets(table, schema)
+    reading = said(options.form or sources.form_of(data), options.delimiter, options.encoding, options.missing)
     data, columns = fingerprint(table), describe(table, schema)
     clock.lap("read")
     rule = task.split() if test_share is None else replace(task.split(), test=test_share)
+    rows_read = len(table) + len(table.rejected) + len(without_target)
     parts = split(table, schema, rule, Key(options.seed).fold("split"))
     table = table if parts.cut is None else replace(parts.cut, rejected=table.rejected)
     _check_labels(parts, schema)
     files = file_parts(table, parts.assignment)
-    rows_read = len(table) + len(table.rejected) + len(without_target)
     table = replace(table, columns={})  # the cells are in the parts now; what stays says where each row came from
     pipeline = task.pipeline(None) or FieldPipeline(schema)
     if isinstance(pipeline, FieldPipeline):
@@ -128,7 +129,6 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
         raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")
     clock.lap("fit")
     notes = pipeline.storage.notes if isinstance(pipeline, FieldPipeline) and pipeline.storage else []
-    reading = said(options.form, options.delimiter, options.encoding, options.missing)
     return Prepared(
         task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps, notes, reading
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import html
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,10 +61,10 @@ class Answers:
 
 
 def cell(value: Any) -> str:
-    """One value as the text of a cell: the shortest text that reads back exactly, empty for a missing value."""
+    """One value as the text of a cell: the shortest text that reads back exactly, empty for a missing value; a list as JSON."""
     if value is None or (isinstance(value, float | np.floating) and value != value):
         return ""
-    return str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
 
 
 def _quoted(text: str) -> str:

@@ -214,12 +214,13 @@ class Conversation:
         return value if isinstance(value, str) else ""
 
     def _table(self, cells: Mapping[str, str]) -> Table:
-        """One row, as a text file would give it: stripped, without the words that mean missing."""
+        """One row, as a table would give it: stripped, without the words that mean missing. Text that is all of it stays."""
         absent = columns.words(self.predictor.reading.missing)
         made: dict[str, Column] = {}
         for name, cell in cells.items():
-            value: Any = columns.clean(cell, absent)
-            if value is not None and self.predictor.schema[name].kind == "image":
+            kind = self.predictor.schema[name].kind
+            value: Any = columns.clean(cell, ("",) if kind == "text" and len(cells) == 1 else absent)
+            if value is not None and kind == "image":
                 value = ImageFile(value)
             made[name] = columns.objects([value])
         return Table(made)

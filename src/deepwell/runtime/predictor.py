@@ -232,7 +232,7 @@ def _as_in_training(contents: Contents) -> sources.ReadOptions:
     """What had to be said about reading; a .names file beside the data names every column but the target."""
     kept = contents.reading
     return sources.ReadOptions(
-        form=kept.get("form"),
+        usual=kept.get("form"),
         delimiter=kept.get("delimiter"),
         encoding=kept.get("encoding"),
         missing=tuple(kept.get("missing", ())),

@@ -149,13 +149,12 @@ class TextClassification(Prediction):
 
     def augment(self, examples: Examples, pipeline: Pipeline) -> Sequence[Transform]:
         """Nothing is changed; what is not read of long texts is recorded."""
-        if examples.costs is None or not examples.count:
-            return ()
-        long = int(np.count_nonzero(examples.costs > MOST_TOKENS))
-        if not long:
-            return ()
-        what = f"of {long:,} of {examples.count:,} training texts only head and tail are read"
-        return (Chosen(None, what, f"they have more than {MOST_TOKENS} tokens"),)
+        kinds = pipeline.kinds_ if isinstance(pipeline, FieldPipeline) else {}
+        return tuple(
+            Chosen(None, f"of about {kind.cut_:.1%} of the training texts in {name!r} only head and tail are read",
+                   f"they have more than {MOST_TOKENS} tokens")
+            for name, kind in kinds.items() if isinstance(kind, Grams) and kind.cut_
+        )  # fmt: skip
 
     # network ---------------------------------------------------------------------------------------------------------
     def size(self, sizes: Sizes) -> str:

@@ -29,14 +29,14 @@ from deepwell.core.runner import Emit, Runner
 from deepwell.core.scores import Metric
 from deepwell.core.table import Part, Table
 from deepwell.core.task import Baseline, Fit, Loss, Pipeline, Sizes, SplitRule, Task
-from deepwell.data.fields.dialogue import IN_TURN, Dialogue, turns
+from deepwell.data.fields.dialogue import Dialogue, turns
 from deepwell.data.fields.text import Text
 from deepwell.data.fields.tokeniser import BEGIN, END, ROLES
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.decoding.steps import Cut
 from deepwell.decoding.writing import Manner, Writer, write
 from deepwell.families import language
-from deepwell.families.language import FROM, TOKENS, UNTIL, Corpus
+from deepwell.families.language import FROM, TOKENS, UNTIL, Corpus, voices
 from deepwell.metrics import language as metrics
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ GRAM_ROWS, GRAM_WIDTH, GRAM_RATE = 1 << 14, 16, 3.0
 """Trained vectors of groups of tokens: how many of each length, how wide, and their step size in those of the rest, since each
 is seldom seen. Beside counts they do harm: they learn the text by heart, and the gate then trusts the network too much (after
 five passes over 130,000 characters 1.439 nats per character with them, 1.382 without)."""
+AT_ONCE = 1 << 14
+"""Tokens of context that texts written side by side may hold, which bounds memory."""
 DROPOUT = ((15.0, 0.2), (6.0, 0.1), (0.0, 0.0))
 """(passes, share): what is dropped where the text is read at least so often, by a network with more weights than the text
 has tokens; a smaller one has no room to learn it by heart."""
@@ -156,7 +158,7 @@ class TextGeneration(Task):
     def pipeline(self, start: Pipeline | None) -> Pipeline | None:
         """The column with a vocabulary chosen by how much text there is."""
         inner = Dialogue() if self.column.kind == "dialogue" else Text()
-        corpus = Corpus(inner, self.knobs.tokens, self.knobs.vocabulary)
+        corpus = Corpus(inner, self.knobs.tokens, self.knobs.vocabulary, self.knobs.counts)
         return start or FieldPipeline(self.schema, {self.column.name: corpus})
 
     def split(self) -> SplitRule:
@@ -172,8 +174,7 @@ class TextGeneration(Task):
         tokens, bounds = language.stream(documents, corpus.dialogue)
         context = self.knobs.context
         if part.name == "train":
-            model = corpus.counted_ if self.knobs.counts else None
-            counted = None if model is None else language.held_out_counts(tokens, model)
+            counted = None if corpus.counted_ is None else language.held_out_counts(tokens, corpus.counted_)
             windows = language.training_windows(tokens, context, counted)
         else:
             fresh = context if part.name == "select" else max(1, int(FRESH * context))
@@ -240,11 +241,14 @@ class TextGeneration(Task):
         model = self._corpus(pipeline).counted_
         if isinstance(network, CountingDecoder) and model is not None:
             for number, level in enumerate(model.levels):
-                counts = model.counts(number)
+                counts = level.counts
                 network.counts.fill(number, (level.codes, counts.less, counts.total, counts.back))
 
     def loss(self, network: torch.nn.Module, batch: Batch, draw: Key) -> Loss:
-        """Surprise in nats, summed over the tokens that count; in training also that of the network without counts."""
+        """Surprise in nats, summed over the tokens that count; in training also that of the network without counts.
+
+        The latter has its gradients in the total but not its value, so that curves show what checks and scores do.
+        """
         import torch
 
         outputs = network(batch.arrays)[0]
@@ -252,8 +256,11 @@ class TextGeneration(Task):
         place = torch.arange(nll.shape[1], device=nll.device)
         counts = (place >= batch.arrays[FROM][:, None]) & (place < batch.arrays[UNTIL][:, None])
         counts &= batch.arrays[TOKENS][:, 1:] != BEGIN
-        parts = {name: (each * counts).sum() for name, each in outputs.items()}
-        return Loss(sum(parts.values(), start=nll.new_zeros(())), counts.sum(), parts if len(parts) > 1 else {})
+        total = (nll * counts).sum()
+        if "alone" not in outputs:
+            return Loss(total, counts.sum())
+        alone = (outputs["alone"] * counts).sum()
+        return Loss(total + (alone - alone.detach()), counts.sum(), {"alone": alone})
 
     def plan_hints(self) -> Mapping[str, Any]:
         """Blocks of a transformer are products of matrices, which gain most from bfloat16."""
@@ -277,14 +284,19 @@ class TextGeneration(Task):
         asked = cast(Asked, request)
         corpus = self._corpus(pipeline)
         pieces = [corpus.tokeniser.decode_bytes([token]) for token in range(corpus.tokeniser.size)]
-        writer = Writer(asked.n, pieces, END, [asked.stop], emit if asked.n == 1 else None)
         cut = Cut(asked.top_k, asked.top_p, asked.min_p)
         manner = Manner(asked.temperature, cut, asked.repetition, END, (BEGIN, *ROLES))
-        key = Key(asked.seed).fold("write")
-        written = write(runner, self._prompt(corpus, asked), writer, manner, asked.steps, self.knobs.context, key)
-        texts, prompts = np.empty(asked.n, object), np.empty(asked.n, object)
-        texts[:], prompts[:] = writer.texts, asked.prompt
-        return Table({"prompt": prompts, "text": texts, "tokens": (written != END).sum(axis=1)})
+        key, prompt, context = Key(asked.seed).fold("write"), self._prompt(corpus, asked), self.knobs.context
+        texts: list[str] = []
+        lengths: list[int] = []
+        while len(texts) < asked.n:
+            count = min(asked.n - len(texts), max(1, AT_ONCE // context))
+            writer = Writer(count, pieces, END, [asked.stop], emit if asked.n == 1 else None)
+            written = write(runner, prompt, writer, manner, asked.steps, context, key, len(texts))
+            texts += writer.texts
+            lengths += (written != END).sum(axis=1).tolist()
+        answers = {"prompt": np.full(asked.n, asked.prompt, object), "text": np.array(texts, object)}
+        return Table({**answers, "tokens": np.array(lengths)})
 
     def _prompt(self, corpus: Corpus, asked: Asked) -> IntArray:
         """The tokens (t,) to go on from, t >= 1.
@@ -294,7 +306,7 @@ class TextGeneration(Task):
         """
         if isinstance(corpus.inner, Dialogue):
             before = [{"role": who, "text": what} for who, what in turns(asked.history)] if asked.history else []
-            user, model = (before[-2]["role"], before[-1]["role"]) if len(before) > 1 else IN_TURN
+            user, model = voices([turn["role"] for turn in before], asked.prompt)
             said = [{"role": user, "text": asked.prompt}] if asked.prompt or not before else []
             cell = np.empty(1, object)
             cell[0] = [*before, *said, {"role": model, "text": ""}]
@@ -344,8 +356,11 @@ class TextGeneration(Task):
     def _ngrams(self, examples: Examples, pipeline: Pipeline, key: Key) -> Runner:
         from deepwell.evaluation import ngrams
 
-        model, notes = ngrams.fit(self._read(examples), pipeline.sizes()[self.column.name][0])
-        return model.runner(notes)
+        best = self._corpus(pipeline).best_
+        if best is None:
+            model, _, notes = ngrams.fit(self._read(examples), pipeline.sizes()[self.column.name][0])
+            best = model, notes
+        return best[0].runner(best[1])
 
     @staticmethod
     def _read(examples: Examples) -> IntArray:

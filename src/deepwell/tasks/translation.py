@@ -28,7 +28,8 @@ from deepwell.data.fields.tokeniser import BEGIN, END, SPECIALS
 from deepwell.data.pipeline import encode
 from deepwell.decoding.beam import Search, beam_search
 from deepwell.evaluation.dictionary import sentences
-from deepwell.families.pairing import SLACK, Joining, PairPipeline, PairReader, pairs
+from deepwell.families.pairing import LONGEST, SLACK, Joining, PairPipeline, PairReader, pairs
+from deepwell.families.stacking import units, weights
 from deepwell.metrics import texts
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class TranslationConfig(Recipe):
     longest: Annotated[
         int,
         Knob("tokens of a source, whose rest is cut, and of a training target, which is left out", "tokens", 8, 8192),
-    ] = 512
+    ] = LONGEST
     metric: Annotated[str, Knob("primary metric; empty: by what the targets are like", choices=("", *texts.NAMES))] = ""
 
 
@@ -164,7 +165,8 @@ class Translation(Task):
 
     def pipeline(self, start: Pipeline | None) -> Pipeline:
         """Vocabularies of both sides, shared where their scripts allow."""
-        return start or PairPipeline(self.schema, self.knobs.level, self.knobs.tokens, self.knobs.vocabulary)
+        knobs = self.knobs
+        return start or PairPipeline(self.schema, knobs.level, knobs.tokens, knobs.vocabulary, knobs.longest)
 
     def split(self) -> SplitRule:
         """At random; nothing is calibrated."""
@@ -182,9 +184,10 @@ class Translation(Task):
             encoded = Encoded(
                 {**columns, "greedy": np.ones(len(encoded.rows), np.bool_)}, encoded.rows, encoded.problems
             )
+            encoded = weights(self.schema, encoded, part.rows, {})
         if part.name == "train":
             self._tell(pairs(pipeline), encoded)
-        return RowExamples(encoded)
+        return RowExamples(encoded, units(self.schema, encoded, part.rows))
 
     def _tell(self, pipeline: PairPipeline, train: Encoded) -> None:
         """Notes for the record: how answers are measured and why, and which sources are cut."""
@@ -243,11 +246,13 @@ class Translation(Task):
         return EncoderDecoder(source, sizes.fields[self.target][0], shape, shape, tied=bool(shared))
 
     def loss(self, network: torch.nn.Module, batch: Batch, draw: Key) -> Loss:
-        """Cross-entropy of the target tokens in nats, smoothed over the vocabulary, per token."""
+        """Cross-entropy of the target tokens in nats, smoothed over the vocabulary, per token; rows count by their weight."""
         outputs, _ = network(batch.arrays)
-        smoothing = self.knobs.label_smoothing
-        nll = outputs["nll"].sum()
-        total = (1.0 - smoothing) * nll + smoothing * outputs["spread"].sum()
+        smoothing, weight = self.knobs.label_smoothing, batch.arrays.get(f"{self.target}.weight")
+        nll, spread = (
+            (each if weight is None else weight[:, None] * each).sum() for each in (outputs["nll"], outputs["spread"])
+        )
+        total = (1.0 - smoothing) * nll + smoothing * spread
         return Loss(total, (batch.arrays["target.length"] - 1).sum(), {"nll": nll})
 
     def plan_hints(self) -> Mapping[str, Any]:

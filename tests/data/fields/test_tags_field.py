@@ -11,6 +11,7 @@ from deepwell.core.errors import BundleError
 from deepwell.core.fields import Field
 from deepwell.data.fields.kind import find
 from deepwell.data.fields.tags import MOST, Tags
+from deepwell.runtime.answers import cell
 
 FIELD = Field("y", "tags", "target")
 
@@ -41,6 +42,7 @@ def test_the_kind_is_found_by_its_name():
         (("b; a", "c"), ";"),
         (("b, a", "c"), ","),
         (("a b", "c"), "|"),
+        (("a, b", "c, d", "e|f, g"), ","),
         ((["b", "a"], ("c",)), ""),
         (('["b", "a"]', "[]", "['c']"), ""),
     ],
@@ -79,6 +81,13 @@ def test_an_unknown_tag_is_left_out_and_a_missing_target_is_a_problem():
     assert present(fitted("a|b", target=False), None)[1] == {}
 
 
+def test_tags_that_training_lacks_are_counted_in_a_target_alone():
+    cells = column("a|new|newer|new", "b", "[]")
+    assert fitted("a|b").encode(cells)[0]["unknown"].tolist() == [2, 0, 0]
+    assert fitted("a|b", "b", most=1).encode(cells)[0]["unknown"].tolist() == [3, 0, 0]
+    assert list(fitted("a|b", target=False).encode(cells)[0]) == [""]
+
+
 def test_the_tags_of_most_rows_stay():
     assert fitted("a|b", "b|c", "b|c|c", most=2).classes_ == ["b", "c"]
 
@@ -93,6 +102,32 @@ def test_lists_come_back_as_sets_and_encode_to_the_same(cells):
     decoded = kind.decode(encoded)
     assert [set(cell) for cell in decoded] == [set(cell) for cell in cells]
     np.testing.assert_array_equal(kind.encode(decoded)[0][""], encoded)
+
+
+written = st.text("abé,;'\"\\[]| ", min_size=1, max_size=6).map(str.strip).filter(bool)
+
+
+@given(st.lists(written, unique=True, min_size=1))
+def test_lists_are_read_from_what_answers_and_python_write(tags):
+    kind = fitted(tags)
+    for form in (cell, str):
+        assert sorted(kind.split(form(tags))) == sorted(tags)
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("['Sci-Fi', \"Children's, Family\"]", ["Sci-Fi", "Children's, Family"]),
+        ("[O'Brien, van 't Hoff, 'x']", ["O'Brien", "van 't Hoff", "x"]),
+        ("[]", []),
+        ("[a,, ]", ["a"]),
+        ("['a' 'b']", ["a' 'b"]),
+        ("['", ["['"]),
+        ("[" * 100_000 + "]", ["[" * 99_999]),
+    ],
+)
+def test_lists_that_people_write(text, tags):
+    assert fitted(["a"]).split(text) == tags
 
 
 def test_joined_text_comes_back_joined():

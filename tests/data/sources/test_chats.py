@@ -6,7 +6,11 @@ import json
 import pytest
 
 from deepwell.core.errors import DataError, MissingExtra
+from deepwell.core.keys import Key
+from deepwell.core.task import SplitRule
+from deepwell.data.recognition import recognise
 from deepwell.data.sources import read
+from deepwell.data.splits import split
 
 CORPUS = """categories:
 - AI
@@ -52,11 +56,13 @@ def test_conversations_that_are_none_are_rejected(tmp_path):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("conversations: [\n", "this is not YAML in line"),
+        ("conversations: [\n", "this cannot be read as YAML in line"),
         ("conversations: hello\n", "this YAML has no list `conversations`"),
         ("a: 1\nconversations:\n- x\n", "there is no usable dialogue"),
         ("conversations:\n" + "- " * 3000 + "x\n", "RecursionError"),
-        ('conversations: !!python/object/apply:os.system ["true"]\n', "this is not YAML"),
+        ('conversations: !!python/object/apply:os.system ["true"]\n', "there is no usable dialogue"),
+        ("conversations:\n- &a\n  - Hi\n  - Ho\n- *a\n", "in line 5: it has an alias"),
+        ("a: &a [x, x]\nconversations: [[*a, *a], [*a, *a]]\n", "in line 2: it has an alias"),
     ],
 )
 def test_yaml_that_cannot_be_used(tmp_path, content, text):
@@ -64,6 +70,14 @@ def test_yaml_that_cannot_be_used(tmp_path, content, text):
     with pytest.raises(DataError) as caught:
         read(tmp_path / "a.yml")
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "tagged", ["!!int abc", "!!float x", "!!timestamp x", "!!bool perhaps", "!!binary '%'", "!!null x", "!own x"]
+)
+def test_whatever_type_yaml_names_a_turn_is_text(tmp_path, tagged):
+    (tmp_path / "a.yml").write_text(f"conversations:\n- - Hi\n  - {tagged}\n")
+    assert said(read(tmp_path / "a.yml")["dialogue"][0]) == ["Hi", tagged.split()[1].strip("'")]
 
 
 def test_without_pyyaml_the_install_line_is_said(tmp_path, monkeypatch):
@@ -121,10 +135,32 @@ def test_questions_about_texts(tmp_path):
     (tmp_path / "dev.json").write_text(json.dumps(SQUAD))
     (tmp_path / "README.md").write_text("about")
     found = read(tmp_path)
-    assert found.names == ["context", "question", "answer"]
+    assert found.names == ["context", "question", "answer", "context.group"]
     assert found["question"].tolist() == ["How many cats?", "Who?", "Why?"]
     assert found["answer"].tolist() == ["two", "Ann", None]
     assert [r.where.rsplit(", ")[-1] for r in found.rejected] == ["question 4"]
+
+
+def test_questions_about_one_text_stay_in_one_part(tmp_path):
+    paragraphs = [
+        {
+            "context": f"Text {i}. {'It goes on and on. ' * 12}",
+            "qas": [
+                {"question": f"What is {n} in text {i}?", "answers": [{"text": f"the {n} of {i}"}]} for n in range(4)
+            ],
+        }
+        for i in range(40)
+    ]
+    (tmp_path / "all.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    table = read(tmp_path / "all.json")
+    schema = recognise(table)
+    assert schema["context.group"].role == "group"
+    assert "rows of one 'context' stay in one part: 40 groups" in schema["context.group"].reason
+    assert [f.name for f in schema.inputs] == ["context", "question"]
+    parts = split(table, schema, SplitRule("random"), Key(0))
+    seen = [set(part.rows["context"]) for part in (parts.train, parts.select, parts.calibrate, parts.test)]
+    assert sum(map(len, seen)) == len(set.union(*seen)) == 40
+    assert len(seen[3]) > 1
 
 
 def test_several_answers_are_a_list(tmp_path):

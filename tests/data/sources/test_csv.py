@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deepwell.core.errors import ConfigError, DataError
@@ -158,6 +158,7 @@ CELL = st.text(st.sampled_from('ab1 ,;"\n\tä'), max_size=6)
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
     st.sampled_from(["\n", "\r\n"]),
 )
+@example([["", "\n"]], "\t", csv.QUOTE_MINIMAL, "\n")
 @settings(deadline=None, max_examples=150)
 def test_what_the_standard_library_writes_is_read_back(tmp_path_factory, rows, delimiter, quoting, end):
     """Independent source: Python's csv module writes; a number column fixes the header and keeps rows from being blank."""

@@ -66,6 +66,44 @@ def test_parts_and_one_test_of_two(tmp_path):
     assert Counter(found["split"].tolist()) == {"train": 30, "test": 5}
 
 
+@pytest.mark.parametrize("relative", [False, True])
+def test_rows_of_a_test_are_in_no_other_part_whichever_side_names_them(tmp_path, monkeypatch, relative):
+    pair(tmp_path, "train.en-de", 30)  # the folder's columns are en, de; those of the stem below alone are de, en
+    pair(tmp_path, "flickr", 10)
+    monkeypatch.chdir(tmp_path)
+    found = read("." if relative else tmp_path, ReadOptions(test=tmp_path / "flickr"))
+    assert Counter(found["split"].tolist()) == {"train": 30, "test": 10}
+    assert not [text for text in found["de"][found["split"] == "train"] if "flickr" in text]
+
+
+def test_both_sides_are_files_of_the_table(tmp_path):
+    pair(tmp_path, "train", 3)
+    found = read(tmp_path / "train")
+    assert sorted(Path(file).name for file in found.origin.files) == ["train.de", "train.en"]
+    assert found.where(1).endswith("train.de, line 2")
+
+
+@pytest.mark.parametrize("name", ["download.sh", "stats.pl", "setup.in"])
+def test_a_helper_file_that_ends_in_a_language_or_role_is_no_side(tmp_path, name):
+    for stem in ("train", "test"):
+        pair(tmp_path, stem, 5)
+    (tmp_path / name).write_text("echo hello\n")
+    found = read(tmp_path)
+    assert found.names == ["de", "en", "split"]
+    assert [(Path(r.where).name, r.reason) for r in found.rejected] == [(name, "no other file here is a side to it")]
+
+
+def test_sides_given_one_by_one_are_a_pair(tmp_path):
+    for stem in ("train", "test"):
+        pair(tmp_path, stem, 4)
+    sides = [tmp_path / f"{stem}.{side}" for stem in ("train", "test") for side in ("en", "de")]
+    assert read(sides[:2]).names == ["de", "en"]
+    assert len(read(sides[:2])) == 4
+    assert Counter(read(sides)["split"].tolist()) == {"train": 4, "test": 4}
+    with pytest.raises(DataError, match=r"none of its columns \(en\)"):
+        read([sides[1], sides[2]])
+
+
 def test_one_test_of_two_also_in_a_folder_of_tables(tmp_path):
     for name, rows in (("train", 4), ("test_a", 2), ("test_b", 3)):
         (tmp_path / f"{name}.csv").write_text("x,y\n" + "1,2\n" * rows)

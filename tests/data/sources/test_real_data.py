@@ -35,8 +35,8 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the data sets are no
         ("summarisation/scitldr_a/train.jsonl", 1992, 6, "source"),
         ("text-generation/tinyshakespeare", 1, 1, "text"),
         ("word-vectors/wikitext2_and_wordsim/wikitext-2/valid.txt", 1, 1, "text"),
-        ("question-answering/policyqa_dev", 3809, 3, "context"),
-        ("question-answering/xquad_en", 1190, 3, "context"),
+        ("question-answering/policyqa_dev", 3809, 4, "context"),
+        ("question-answering/xquad_en", 1190, 4, "context"),
     ],
 )
 def test_rows_columns_and_header(path, rows, width, first):

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepwell.core.errors import BundleError
 from deepwell.evaluation import ngrams
 from deepwell.nn.layers.gram_counts import GramCounts
 from deepwell.nn.layers.transformer import TransformerShape
@@ -24,7 +25,7 @@ def counted(seed: int = 0, order: int = 4) -> ngrams.NGrams:
 
 def filled(counts: GramCounts, model: ngrams.NGrams) -> GramCounts:
     for number, level in enumerate(model.levels):
-        of = model.counts(number)
+        of = level.counts
         counts.fill(number, (level.codes, of.less, of.total, of.back))
     return counts
 
@@ -128,3 +129,29 @@ def test_texts_shorter_than_the_longest_gram(length: int) -> None:
     nll = TorchRunner(network(counted(order=5))).run("forward", {"tokens": np.ones((1, length), np.int64)})[0]["nll"]
     assert np.isfinite(nll).all()
     assert nll.shape == (1, length - 1)
+
+
+def test_counted_tables_are_loaded_and_so_are_those_that_were_never_filled() -> None:
+    model = counted()
+    grams = [len(level.codes) for level in model.levels]
+    tables = filled(GramCounts(V, grams), model).state_dict()
+    with torch.device("meta"):
+        empty = GramCounts(V, grams)
+    empty.load_state_dict(tables, assign=True)
+    assert torch.equal(empty.get_buffer("codes1"), torch.from_numpy(model.levels[1].codes))
+    GramCounts(V, grams).load_state_dict(GramCounts(V, grams).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("back1", lambda t: -t), ("less1", lambda t: -t), ("total1", lambda t: -t), ("codes1", lambda t: t.flip(0)),
+     ("codes1", lambda t: t - 1), ("codes1", lambda t: t + V * 100), ("total1", lambda t: t * 2),
+     ("less1", lambda t: t * 0), ("total1", lambda t: t * 1e-3)],
+)  # fmt: skip
+def test_tables_that_nobody_counted_are_refused(name: str, change) -> None:
+    model = counted()
+    grams = [len(level.codes) for level in model.levels]
+    tables = filled(GramCounts(V, grams), model).state_dict()
+    tables[name] = change(tables[name])
+    with pytest.raises(BundleError, match="of 2 tokens are none"):
+        GramCounts(V, grams).load_state_dict(tables)

@@ -201,6 +201,11 @@ def _read(cell: Any) -> tuple[list[Turn], str]:
         return [], error.what
 
 
+def part(name: str) -> str:
+    """What a speaker's name says of his part in a dialogue: user, assistant or system; empty where it says nothing."""
+    return next((names[0] for names in _SAME_PART if name.lower() in names), "")
+
+
 def _same_part(name: str, known: Mapping[str, int]) -> int | None:
     """The token of the first known speaker whose name means the same part in a dialogue; None if there is none."""
     same = next((names for names in _SAME_PART if name.lower() in names), (name.lower(),))

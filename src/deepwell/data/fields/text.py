@@ -1,9 +1,9 @@
 """text: a row of tokens for each cell, without BEGIN and END; `decode(encode(text))` is the text, exactly.
 
 Cells are text; numbers stand for their digits; a list of texts is one text with spaces between as an input, and several
-right answers as a target: the first is learnt, and all of them are given as the part `references`, with END between. That
-part is there if training rows had lists. A missing cell is an empty text; as a target, missing and blank cells are
-problems. Several fields can share one vocabulary, learnt from all of them (as for the two languages of a translation).
+right answers as a target: the first is learnt, and the others are given as the part `references`, with END between, which
+is empty for rows with one. A missing cell is an empty text; as a target, missing and blank cells are problems. Several
+fields can share one vocabulary, learnt from all of them (as for the two languages of a translation).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Text(Kind):
         return self
 
     def encode(self, column: Column) -> tuple[Parts, Problems]:
-        """Ragged int32 tokens under "", and of a target with several right answers all of them under "references"."""
+        """Ragged int32 tokens under "", and of a target the right answers beside the first under "references"."""
         rows: list[list[str]] = []
         problems: dict[int, str] = {}
         for row, cell in enumerate(column):
@@ -73,8 +73,8 @@ class Text(Kind):
             if why:
                 problems[row] = why
         parts = {"": self.tokeniser_.encode_all([texts[0] if texts else "" for texts in rows])}
-        if self.several_:
-            parts["references"] = self._joined(rows)
+        if self.target_:
+            parts["references"] = self._joined([texts[1:] for texts in rows])
         return parts, problems
 
     def _joined(self, rows: Sequence[list[str]]) -> Ragged:
@@ -104,7 +104,7 @@ class Text(Kind):
         found = []
         for tokens in token_rows(array):
             cuts = np.flatnonzero(tokens == END)
-            found.append([self.tokeniser_.decode(one) for one in np.split(tokens, cuts)])
+            found.append([self.tokeniser_.decode(one) for one in np.split(tokens, cuts)] if len(tokens) else [])
         return found
 
     def sizes(self) -> tuple[int, ...]:

@@ -45,9 +45,9 @@ BLOCK = 1 << 18
 """Characters that are cut at a time."""
 _MOST_PIECES = 1 << 17
 
-_SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _DIGIT = r"0-9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u09e6-\u09ef\u0e50-\u0e59\uff10-\uff19"
-_SIGN = (
+SIGN = (
     r"\x00-\x08\x0e-\x1b!-/:-@\[-`{-\x84\x86-\x9f\xa1-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7"  # Latin
     r"\u037e\u0387\u055a-\u055f\u0589\u05be\u05c0\u05c3\u05f3\u05f4\u060c\u061b\u061f\u066a-\u066d\u06d4"  # to Arabic
     r"\u0964\u0965\u0e3f\u0e4f\u0e5a\u0e5b\u0f08-\u0f14\u104a-\u104f\u1361-\u1368\u17d4-\u17da"  # India to Cambodia
@@ -55,12 +55,12 @@ _SIGN = (
     r"\u3001-\u3004\u3008-\u3020\u3030\u303d-\u303f\u30fb\ufe00-\ufe1f\ufe30-\ufe6f\uff01-\uff0f\uff1a-\uff20"  # East Asia
     r"\uff3b-\uff40\uff5b-\uff65\uffe0-\uffff\U0001f000-\U0001fbff"  # and pictographs
 )
-_LETTER = rf"[^{_SPACE}{_DIGIT}{_SIGN}]"  # and marks, which belong to the letters before them
+_LETTER = rf"[^{SPACE}{_DIGIT}{SIGN}]"  # and marks, which belong to the letters before them
 # What follows an apostrophe as in don't and it's; letters; digits; signs, each with the space before it; white space
 # without the space that belongs to what follows; white space.
 _PIECE = re.compile(
-    rf"['\u2019]{_LETTER}{{1,2}}(?!{_LETTER})| ?{_LETTER}{{1,{RUN}}}| ?[{_DIGIT}]{{1,{RUN}}}| ?[{_SIGN}]{{1,{RUN}}}"
-    rf"|[{_SPACE}]{{1,{RUN}}}(?![^{_SPACE}])|[{_SPACE}]{{1,{RUN}}}"
+    rf"['\u2019]{_LETTER}{{1,2}}(?!{_LETTER})| ?{_LETTER}{{1,{RUN}}}| ?[{_DIGIT}]{{1,{RUN}}}| ?[{SIGN}]{{1,{RUN}}}"
+    rf"|[{SPACE}]{{1,{RUN}}}(?![^{SPACE}])|[{SPACE}]{{1,{RUN}}}"
 )
 
 Tokens = NDArray[np.int32]

@@ -16,7 +16,7 @@ from deepwell.core.table import Table
 from deepwell.data.sources import arrays, parts
 from deepwell.data.sources.options import ReadOptions
 
-__all__ = ["ReadOptions", "read"]
+__all__ = ["ReadOptions", "form_of", "read"]
 
 
 def read(source: Any, options: ReadOptions | None = None) -> Table:
@@ -40,6 +40,17 @@ def read(source: Any, options: ReadOptions | None = None) -> Table:
     if _inside(asked.test, source):
         table = parts.without_test(table, test, str(asked.test))
     return parts.with_test(table, test, (_name(source, "the data"), _name(asked.test, "the test data")))
+
+
+def form_of(source: Any) -> str | None:
+    """The name of the raw form in which `read` reads a path, of several paths the first; None for data in memory."""
+    if isinstance(source, list) and source:
+        return form_of(source[0])
+    if not isinstance(source, (str, Path)):
+        return None
+    from deepwell.data.sources import find
+
+    return find.form_of(source)
 
 
 def _name(source: Any, otherwise: str) -> str:
@@ -68,13 +79,15 @@ def _one(source: Any, options: ReadOptions) -> Table:
 
 
 def _paths(paths: Sequence[Path], options: ReadOptions) -> Table:
-    """A list of paths: pictures become a column `image`, tables are put one below the other."""
-    from deepwell.data.sources import find, pictures
+    """A list of paths: pictures become a column `image`, sides of parallel text columns, tables are put one below the other."""
+    from deepwell.data.sources import find, parallel, pictures
 
     if all(pictures.is_picture(p) for p in paths):
         return pictures.listed(paths)
     doubled = [p for i, p in enumerate(paths) if p in paths[:i]]
     if doubled:
         raise DataError("the same file is given twice", where=str(doubled[0]), repair="give each file once")
+    if options.form in (None, "parallel") and parallel.are_sides(paths):
+        return parallel.join(paths, options)
     each = find.sharing(paths, options)
     return parts.by_name([(str(p), p.stem, find.read_path(p, each)) for p in paths])

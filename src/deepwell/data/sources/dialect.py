@@ -155,7 +155,7 @@ def encloses(data: bytes, delimiter: str, quote: str) -> bool:
     found = records.scan(data, delimiter, None)
     if found is None:
         return True
-    widths = found.fields[found.end - found.start > 1]
+    widths = found.fields[~records.blank(data, found, 1)]
     return not len(widths) or int(np.bincount(widths).max()) < EVEN * len(widths)
 
 

@@ -1,7 +1,8 @@
 """Chats: YAML with `conversations` (ChatterBot), and text with __eou__ behind each turn (DailyDialog) -> column `dialogue`.
 
 A cell is a list of turns {"role", "text"}; two speakers take turns. JSON lines with turns are read by jsonlines.py and
-recognised by their form. Unusual: YAML is read by PyYAML's safe loader without its types, so that `- Yes` stays text.
+recognised by their form. Unusual: of YAML only text, lists and mappings are made, whatever types it names, so that `- Yes`
+stays text; aliases (*name), by which a short file could become a long one, are refused.
 """
 
 from __future__ import annotations
@@ -72,7 +73,13 @@ def _yaml(path: Path, options: ReadOptions) -> Table:
         yaml = importlib.import_module("yaml")
     except ImportError:
         raise MissingExtra("pyyaml", "text", "reading YAML") from None
-    plain = type("Plain", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}})
+
+    def compose(loader: Any, *place: Any) -> Any:
+        if loader.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(problem="it has an alias", problem_mark=loader.peek_event().start_mark)
+        return yaml.BaseLoader.compose_node(loader, *place)
+
+    plain = type("Plain", (yaml.BaseLoader,), {"compose_node": compose})  # makes nothing but text, lists and mappings
     text = prose.read(path, options.encoding)
     try:
         value = plain(text).get_single_data()
@@ -80,7 +87,9 @@ def _yaml(path: Path, options: ReadOptions) -> Table:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or type(error).__name__
-        raise DataError(f"this is not YAML{place}: {problem}", where=str(path), repair="mend the file") from None
+        raise DataError(
+            f"this cannot be read as YAML{place}: {problem}", where=str(path), repair="mend the file"
+        ) from None
     found = value.get("conversations") if isinstance(value, dict) else None
     if not isinstance(found, list):
         raise DataError(

@@ -39,7 +39,11 @@ def check(path: str | Path) -> Path:
 def unreadable(path: Path, error: OSError) -> DataError:
     """The DataError for a file that the system will not let us read."""
     reason = error.strerror or type(error).__name__
-    return DataError(f"cannot be read: {reason}", where=str(path), repair="check its permissions (chmod u+r)")
+    kinds: dict[type[OSError], str] = {
+        IsADirectoryError: "give a file, or leave --form out", NotADirectoryError: "give a folder, or leave --form out",
+    }  # fmt: skip
+    repair = kinds.get(type(error), "check its permissions (chmod u+r)")
+    return DataError(f"cannot be read: {reason}", where=str(path), repair=repair)
 
 
 def memory_limit() -> int:

@@ -12,14 +12,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from deepwell.core.errors import ConfigError, DataError, nearest
 from deepwell.core.table import Table
-from deepwell.data.sources import files, parallel, pictures
+from deepwell.data.sources import files, parallel, parts, pictures
 from deepwell.data.sources.options import ReadOptions
 
 PACKAGE = "deepwell.data.sources"
+SURE = 0.8
+"""A form that claims a path so surely reads it, whatever form other files had."""
+POSSIBLE = 0.15
+"""A form that claims a path at least so surely reads it where other files had that form, and no form is sure."""
 CONVERT = {
     ".xlsx": "save the sheet as CSV", ".xls": "save the sheet as CSV", ".ods": "save the sheet as CSV",
     ".zip": "unpack it and give the folder", ".tar": "unpack it and give the folder", ".7z": "unpack it",
@@ -78,21 +82,45 @@ def read_path(path: str | Path, options: ReadOptions) -> Table:
     found = unwrap(files.check(path))
     if found.is_file() and not files.head(found, 1):
         raise DataError("the file is empty (0 bytes)", where=str(found), repair="give the file that holds the data")
-    table = _read(found, best(found)[1], options)
+    table = _read(found, options)
     if not len(table):
-        raise DataError("there is no usable row", where=str(found), repair="give the file that holds the data")
+        told = f" where it is read as {options.form!r}" if options.form else ""
+        raise DataError(f"there is no usable row{told}", where=str(found), repair="give the file that holds the data")
     return table
 
 
-def _read(path: Path, form: Form | None, options: ReadOptions) -> Table:
-    """A path as a Table. form: what claims it; the user's word goes before, but in folders of parts it is for each part."""
+def form_of(path: str | Path) -> str | None:
+    """The name of the form in which `read_path` reads a path, of folders of parts that of train; None where there is none."""
+    if parallel.is_stem(Path(path)):
+        return _name(parallel)
+    found = unwrap(files.check(path))
+    form = best(found)[1]
+    inside = [p for p in files.entries(found) if p.is_dir()] if found.is_dir() else []
     if getattr(form, "PARTS_ONLY", False):
-        return cast(Form, form).read(path, options)
+        return form_of(next(p for p in inside if parts.part_of(p.name) == "train"))
+    if form is None and len(inside) == 1:
+        form = best(inside[0])[1]
+    return _name(form) if form else None
+
+
+def _name(form: Any) -> str:
+    """What a form is called by users: its file's name."""
+    return str(form.__name__.rpartition(".")[2])
+
+
+def _read(path: Path, options: ReadOptions) -> Table:
+    """A path as a Table: in the form that the user said, else found out. Folders of parts are put together before that."""
+    rank, form = best(path)
+    if form is not None and getattr(form, "PARTS_ONLY", False):
+        return form.read(path, options)
+    known = {_name(f): f for f in forms()}
     if options.form is not None:
-        known = {f.__name__.rpartition(".")[2]: f for f in forms()}
         if options.form not in known:
             raise ConfigError(f"there is no form of data {options.form!r}{nearest(options.form, known)}")
         return known[options.form].read(path, options)
+    usual = known.get(options.usual or "")
+    if usual is not None and rank < SURE and usual.claims(path) >= POSSIBLE:
+        form = usual
     if form is not None:
         return form.read(path, options)
     folders = [p for p in files.entries(path) if p.is_dir()] if path.is_dir() else []

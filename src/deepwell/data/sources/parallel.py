@@ -2,8 +2,8 @@
 
 Also gzipped, corpus.en-de.en, train.en.txt, en.txt with de.txt, and pairs of roles such as train.src and train.tgt. A folder
 may hold several stems: train, val, test_2016, test_2017 (files of one part are put one below the other). A stem may be
-given as if it were a file (folder/test_2016), so that one test of several can be chosen. Lines are never moved: files of
-unequal length are refused.
+given as if it were a file (folder/test_2016), so that one test of several can be chosen, and the files as a list. Lines are
+never moved: files of unequal length are refused.
 """
 
 from __future__ import annotations
@@ -64,19 +64,45 @@ def read(path: Path, options: ReadOptions) -> Table:
         return _group({side[1] if side else path.name: path}, options)
     if is_stem(path):
         return _group(_of_stem(path), options)
-    groups = _groups(files.entries(path))
-    sides = _order(list(dict.fromkeys(side for group in groups.values() for side in group)), list(groups))
+    return join(files.entries(path), options)
+
+
+def are_sides(paths: Sequence[Path]) -> bool:
+    """Whether each of the files is one side of several: train.en and train.de, but not train.en and notes.csv."""
+    groups = _groups(paths).values()
+    return bool(paths) and all(len(group) > 1 for group in groups) and sum(map(len, groups)) == len(paths)
+
+
+def join(paths: Sequence[Path], options: ReadOptions) -> Table:
+    """Those of the files that are sides, stem by stem, as `read` gives them.
+
+    Sides are those of the stems with at least two. A file that is another side of its stem alone (download.sh) is rejected.
+    """
+    groups = _groups(paths)
+    paired = [group for group in groups.values() if len(group) > 1] or list(groups.values())
+    sides = _order(list(dict.fromkeys(side for group in paired for side in group)), list(groups))
+    alone = [group for group in groups.values() if not set(group) & set(sides)]
+    groups = {stem: group for stem, group in groups.items() if group not in alone}
     for stem, group in groups.items():
         lacking = [side for side in sides if side not in group]
         if lacking:
-            there = ", ".join(p.name for p in group.values())
+            there, example = ", ".join(p.name for p in group.values()), next(iter(paired[0].values()))
             raise DataError(
-                f"there is {there}, but no {lacking[0]!r} side of {stem!r}, which other files here have", where=str(path),
-                repair=f"add the missing side, move {there} away, or give one stem, e.g. {path / next(iter(groups))}",
-            )  # fmt: skip
-    return parts.by_name(
-        [(str(path / s), s, _group({side: g[side] for side in sides}, options)) for s, g in groups.items()]
+                f"there is {there}, but no {lacking[0]!r} side of {stem!r}, which other files here have",
+                where=str(example.parent),
+                repair=f"add the missing side, move {there} away, or give one stem, e.g. {_stem(example)}",
+            )
+    found = parts.by_name(
+        [(str(_stem(g[sides[0]])), s, _group({side: g[side] for side in sides}, options)) for s, g in groups.items()]
     )
+    beside = [Rejected(str(file), "no other file here is a side to it") for group in alone for file in group.values()]
+    return Table(found.columns, found.origin, (*found.rejected, *beside))
+
+
+def _stem(path: Path) -> Path:
+    """The stem of a side, as it may be given instead of a file."""
+    side = _side(path)
+    return path.with_name(side[0]) if side and side[0] else path
 
 
 def _of_stem(path: Path) -> Group:
@@ -123,7 +149,7 @@ def _order(sides: list[str], stems: Sequence[str]) -> list[str]:
 
 
 def _group(group: Group, options: ReadOptions) -> Table:
-    """The files of one stem side by side."""
+    """The files of one stem side by side. Rows are said to stand in the first; the others are files of the table, too."""
     lines = {side: _lines(path, options) for side, path in group.items()}
     first, *others = group
     for side in others:
@@ -137,7 +163,7 @@ def _group(group: Group, options: ReadOptions) -> Table:
         side: objects(text.strip() or None for text in column).take(np.flatnonzero(kept))
         for side, column in lines.items()
     }
-    origin = Origin((str(group[first]),), np.zeros(int(kept.sum()), np.int32), number[kept])
+    origin = Origin(tuple(map(str, group.values())), np.zeros(int(kept.sum()), np.int32), number[kept])
     return Table(cells, origin, tuple(rejected))
 
 

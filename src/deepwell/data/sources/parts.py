@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +92,8 @@ def without_test(table: Table, test: Table, name: str) -> Table:
     if marked:
         away |= table[SPLIT] == "test"
     if table.origin is not None and test.origin is not None:
-        tested = set(test.origin.files)
-        away |= np.array([file in tested for file in table.origin.files], np.bool_)[table.origin.file]
+        tested = {Path(file).resolve() for file in test.origin.files}
+        away |= np.array([Path(file).resolve() in tested for file in table.origin.files], np.bool_)[table.origin.file]
     left = np.flatnonzero(~away)
     if not len(left):
         raise DataError("all rows of the data come from the test", where=name, repair="give --test a part of the files")
@@ -105,8 +106,10 @@ def by_name(tables: Sequence[tuple[str, str, Table]]) -> Table:
     """(file, name without suffix, Table) one below the other, marked with the parts that the names say.
 
     Marked only if the names say at least two different parts. Raises DataError where then one of them says none, or none
-    says train.
+    says train. No table gives one without rows.
     """
+    if not tables:
+        return Table({})
     said = {part_of(stem) for _, stem, _ in tables}
     if len(said - {None}) < 2:
         _same_kinds([(file, table) for file, _, table in tables])

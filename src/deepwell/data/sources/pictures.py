@@ -79,12 +79,11 @@ def problem(path: Path) -> str:
 
 
 def table(paths: Sequence[Path], rejected: Sequence[Rejected]) -> Table:
-    """A Table with the column `image`, one row per file. Raises DataError if no picture is usable."""
-    if not paths:
-        first = rejected[0] if rejected else None
+    """A Table with the column `image`, one row per file. Raises DataError if there are pictures and none is usable."""
+    if rejected and not paths:
         raise DataError(
-            f"there is no usable picture{f' ({first.reason})' if first else ''}",
-            where=first.where if first else "", repair="give readable picture files",
+            f"there is no usable picture ({rejected[0].reason})",
+            where=rejected[0].where, repair="give readable picture files",
         )  # fmt: skip
     return Table({"image": objects(ImageFile(str(p)) for p in paths)}, origin(paths), tuple(rejected))
 

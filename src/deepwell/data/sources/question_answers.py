@@ -1,11 +1,12 @@
 """Questions about texts in the JSON form of SQuAD (Rajpurkar et al. 2016) -> columns `context`, `question`, `answer`.
 
 Unusual: the places of answers (answer_start) are not kept, only their texts. A question with several different answers has
-a list of them, one without any has none.
+a list of them, one without any has none. `context.group` says which rows ask about the same text: they stay in one part.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,7 @@ def read(path: Path, options: ReadOptions) -> Table:
         "context": objects(row[0] for _, row in good),
         "question": objects(row[1] for _, row in good),
         "answer": objects(a or None for a in answers),
+        "context.group": objects(hashlib.sha256(row[0].encode("utf-8", "replace")).hexdigest()[:16] for _, row in good),
     }
     number = np.array([n for n, _ in good], np.int64)
     return Table(columns, Origin((str(path),), np.zeros(len(good), np.int32), number, "question"), tuple(rejected))

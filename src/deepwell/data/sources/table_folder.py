@@ -14,7 +14,6 @@ from deepwell.data.sources import files, find, parts, pictures, prose
 from deepwell.data.sources.options import ReadOptions
 
 READS = "folders of tables with the same columns"
-SURE = 0.8
 LIKELY = 0.6
 
 
@@ -46,6 +45,6 @@ def _tables(path: Path) -> list[Path]:
         p for p in files.entries(path) if p.is_file() and not files.note(p.name) and not pictures.is_picture(p)
     ]  # fmt: skip
     ranks = {p: find.best(p)[0] for p in candidates}
-    sure = [p for p in candidates if ranks[p] >= SURE]
+    sure = [p for p in candidates if ranks[p] >= find.SURE]
     likely = [p for p in candidates if ranks[p] >= LIKELY]
     return sure or (likely if 2 * len(likely) > len([p for p in candidates if prose.is_prose(p)]) else [])

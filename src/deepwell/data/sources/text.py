@@ -8,9 +8,23 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 
 from deepwell.core.errors import DataError
 
+ENCODINGS = frozenset(
+    "ascii big5 big5hkscs cp037 cp1006 cp1026 cp1125 cp1140 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 "
+    "cp1258 cp273 cp424 cp437 cp500 cp720 cp737 cp775 cp850 cp852 cp855 cp856 cp857 cp858 cp860 cp861 cp862 cp863 "
+    "cp864 cp865 cp866 cp869 cp874 cp875 cp932 cp949 cp950 euc_jis_2004 euc_jisx0213 euc_jp euc_kr gb18030 gb2312 gbk "
+    "hp_roman8 hz iso2022_jp iso2022_jp_1 iso2022_jp_2 iso2022_jp_2004 iso2022_jp_3 iso2022_jp_ext iso2022_kr "
+    "iso8859_1 iso8859_10 iso8859_11 iso8859_13 iso8859_14 iso8859_15 iso8859_16 iso8859_2 iso8859_3 iso8859_4 "
+    "iso8859_5 iso8859_6 iso8859_7 iso8859_8 iso8859_9 johab koi8_r koi8_t koi8_u kz1048 latin_1 mac_arabic "
+    "mac_croatian mac_cyrillic mac_farsi mac_greek mac_iceland mac_latin2 mac_roman mac_romanian mac_turkish ptcp154 "
+    "shift_jis shift_jis_2004 shift_jisx0213 tis_620 utf_16 utf_16_be utf_16_le utf_32 utf_32_be utf_32_le utf_8 "
+    "utf_8_sig".split()
+)
+"""Encodings of text, as Python names their modules. Python's other codecs (idna, unicode_escape, rot13) are none."""
 SAMPLE = 1 << 16
 MAX_CONTROL = 0.05
 
@@ -49,14 +63,13 @@ def decode(raw: bytes, encoding: str | None, where: str) -> Text:
 
 def _as_told(raw: bytes, encoding: str, where: str) -> bytes:
     """The bytes decoded by a named encoding, as UTF-8."""
-    try:
-        text = raw.decode(encoding)
-    except LookupError:
+    if not is_encoding(encoding):
         raise DataError(
             f"there is no encoding {encoding!r}",
-            where=where,
-            repair="use utf-8, utf-16, latin-1, cp1252 or another name",
-        ) from None
+            where=where, repair="use utf-8, utf-16, latin-1, cp1252 or another name",
+        )  # fmt: skip
+    try:
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -64,6 +77,12 @@ def _as_told(raw: bytes, encoding: str, where: str) -> bytes:
             where=where, repair="leave --encoding out to have it found, or save the file as UTF-8",
         ) from None  # fmt: skip
     return text.removeprefix("\ufeff").encode("utf-8", "replace")
+
+
+def is_encoding(name: str) -> bool:
+    """Whether this is the name of an encoding of text, in any of the spellings that Python knows: utf-8, UTF8, latin1."""
+    plain = normalize_encoding(name).lower()
+    return aliases.get(plain, plain) in ENCODINGS
 
 
 def wide(data: bytes) -> str:

@@ -30,13 +30,15 @@ WRAPPED_FROM = 50
 
 
 def claims(path: Path) -> float:
-    """0.44 for a folder of such files; see the rule at the top."""
+    """0.44 for a folder of such files, see the rule at the top; 0.15 for a text file and a folder with any."""
     if not path.is_dir():
-        return 0.0
+        return 0.15 if path.is_file() and prose.is_prose(path) and not prose.is_table(path) else 0.0
     found = prose.directly(path)
-    if not 2 <= len(found) <= MOST_FILES or len({label for _, label in _names(found).values()}) < 2:
-        return 0.0
-    return 0.44 if all(label for _, label in _names(found).values()) and all(_one_a_line(p) for p in found) else 0.0
+    names = _names(found) if 2 <= len(found) <= MOST_FILES else {}
+    labels = [label for _, label in names.values()]
+    if len(set(labels)) > 1 and all(labels) and all(_one_a_line(p) for p in found):
+        return 0.44
+    return 0.15 if found else 0.0
 
 
 def read(path: Path, options: ReadOptions) -> Table:

@@ -38,14 +38,15 @@ class Bayes:
     def add(self, entries: NDArray[Any], row: NDArray[Any], truth: NDArray[Any]) -> None:
         """Some rows: entries (E,), the row of each (E,), and the truth about each row."""
         np.add.at(self._rows, entries, 1.0)
+        if self.kind == "category":
+            np.add.at(self._sums.reshape(-1), truth[row].astype(np.int64) * self._sums.shape[1] + entries, 1.0)
+            return
         self._count += len(truth)
-        for k, total in enumerate(self._sums):
-            said = truth == k if self.kind == "category" else truth[:, k] if self.kind == "tags" else truth
-            values = said.astype(np.float64)
-            self._sum[k] += values.sum()
+        self._sum += truth.sum(axis=0, dtype=np.float64)
+        for total, values in zip(self._sums, truth.reshape(len(truth), -1).T, strict=True):
             each = values[row]
             used = np.flatnonzero(each)
-            np.add.at(total, entries[used], each[used])
+            np.add.at(total, entries[used], each[used].astype(np.float64))
 
     def weights(self) -> Floats:
         """(V, K)."""

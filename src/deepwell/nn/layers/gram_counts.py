@@ -10,19 +10,26 @@ Legend: n rows, T places, V vocabulary, K levels; level k has G_k grams in G_(k-
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from deepwell.core.errors import BundleError
+
 NONE = -1
 """The number of a gram that was never seen."""
+ROUNDED = 1e-3
+"""How far sums of counts may be off, as a share: they are stored with 24 bits."""
 
 
 class GramCounts(nn.Module):
-    """vocabulary: V. grams: (G_1, ..., G_K). Until `fill` every token is as likely as any other."""
+    """vocabulary: V. grams: (G_1, ..., G_K). Until `fill` every token is as likely as any other.
+
+    Loading tables that nobody can have counted raises BundleError, since what they say are no probabilities.
+    """
 
     def __init__(self, vocabulary: int, grams: Sequence[int]) -> None:
         super().__init__()
@@ -32,6 +39,7 @@ class GramCounts(nn.Module):
             self.register_buffer(f"less{number}", torch.zeros(here))
             self.register_buffer(f"total{number}", torch.zeros(contexts))
             self.register_buffer(f"back{number}", torch.zeros(contexts))
+        self.register_load_state_dict_post_hook(_refuse_foreign)  # type: ignore[no-untyped-call]
 
     def fill(self, number: int, tables: Sequence[NDArray[Any]]) -> None:
         """Take over the tables of a level (0: single tokens): codes and discounted counts of its grams, total and kept-back
@@ -83,3 +91,22 @@ class GramCounts(nn.Module):
             longest = torch.where(counted > 0, float(number + 1), longest)
             known = torch.where(counted > 0, counted, known)
         return torch.stack([share.log(), longest, known.log()], dim=-1)
+
+
+def _refuse_foreign(module: nn.Module, _: Any) -> None:
+    """Raise BundleError unless the tables of each level can have been counted."""
+    counts = cast(GramCounts, module)
+    for number in range(counts.order):
+        tables = [counts.get_buffer(f"{name}{number}") for name in ("codes", "less", "total", "back")]
+        # Tables on the meta device are not loaded yet; a level without totals says nothing.
+        if not tables[0].is_meta and bool(tables[2].any()) and not _counted(counts.vocabulary, *tables):
+            raise BundleError(f"the counts of grams of {number + 1} tokens are none", where="weights.safetensors")
+
+
+def _counted(vocabulary: int, codes: Tensor, less: Tensor, total: Tensor, back: Tensor) -> bool:
+    """Whether grams ascend, nothing is negative, and what is left of the counts of each context makes up its total."""
+    ascending = bool((codes[1:] > codes[:-1]).all()) and 0 <= int(codes[0]) <= int(codes[-1]) < vocabulary * len(total)
+    if not ascending or min(float(less.min()), float(back.min())) < 0 or bool(((total < 1) & (total != 0)).any()):
+        return False
+    made = back.double().index_add(0, codes // vocabulary, less.double())
+    return torch.allclose(made, total.double(), rtol=ROUNDED)
