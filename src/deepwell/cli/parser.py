@@ -81,6 +81,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         words, request = _without_knobs(own, words)
     known, unknown = own.parse_known_args(words)
     if unknown:
+        if not unknown[0].startswith("-"):
+            own.error(f"{unknown[0]!r} is one argument too many")
         own.error(f"there is no option {unknown[0]!r}{own.nearest(unknown[0].split('=')[0], list(_own(own)))}")
     known.verb, known.request = verb, request
     return known
