@@ -45,30 +45,47 @@ def test_a_cut_is_at_the_nearest_line_end_else_at_white_space_else_in_place() ->
 def test_a_novel_is_cut_at_line_ends_and_its_end_is_the_test() -> None:
     origin = Origin(("novel.txt",), np.zeros(1, np.int32), np.zeros(1, np.int64))
     parts = split(Table({"text": column(NOVEL)}, origin), SCHEMA, RULE, Key(0))
-    texts = [part.rows["text"][0] for part in (parts.train, parts.select, parts.test)]
-    assert "".join(texts) == NOVEL
-    assert [round(len(t) / len(NOVEL), 2) for t in texts] == [0.85, 0.05, 0.1]
-    assert all(t.endswith("\n") for t in texts)
-    assert parts.counts == {"train": 1, "select": 1, "calibrate": 0, "test": 1}
-    assert parts.test.rows.where(0) == f"novel.txt, line {(texts[0] + texts[1]).count(chr(10)) + 1}"
-    assert "by position" in parts.reason
     assert parts.cut is not None
-    assert len(parts.cut) == len(parts.assignment)
+    texts = parts.cut["text"].tolist()
+    assert "".join(texts) == NOVEL
+    assert all(t.endswith("\n") for t in texts)
+    shares = [sum(map(len, part.rows["text"])) / len(NOVEL) for part in (parts.train, parts.select, parts.test)]
+    assert [round(share, 2) for share in shares] == [0.85, 0.05, 0.1]
+    assert parts.test.rows["text"].tolist() == texts[-1:]
+    assert parts.test.rows.where(0) == f"novel.txt, line {''.join(texts[:-1]).count(chr(10)) + 1}"
+    assert parts.reason == (
+        "by position, cut at line ends: test at the end of each text and select in stretches of the training text"
+    )
+
+
+def test_what_chooses_is_spread_so_that_the_end_of_the_training_text_trains() -> None:
+    long = NOVEL * 20
+    parts = split(Table({"text": column(long)}), SCHEMA, RULE, Key(0))
+    assert parts.counts == {"train": 11, "select": 10, "calibrate": 0, "test": 1}
+    assert parts.assignment.tolist() == [0, 1] * 10 + [0, 3]
+    lengths = [len(t) for t in parts.train.rows["text"]]
+    assert max(lengths) < 1.3 * min(lengths)
+
+
+def test_of_many_documents_that_are_cut_what_chooses_stands_behind_what_trains() -> None:
+    parts = split(Table({"text": column(*[NOVEL] * 12)}), SCHEMA, RULE, Key(0))
+    assert parts.assignment.tolist() == [0, 1, 3] * 12
 
 
 def test_each_of_few_documents_gives_to_every_part_and_empty_ones_stay() -> None:
     parts = split(Table({"text": column(NOVEL, "", None, NOVEL[:500])}), SCHEMA, RULE, Key(0))
-    assert parts.counts == {"train": 4, "select": 2, "calibrate": 0, "test": 2}
-    assert parts.train.rows["text"][1:3].tolist() == ["", None]
+    assert parts.counts == {"train": 6, "select": 2, "calibrate": 0, "test": 2}
+    assert parts.train.rows["text"][2:4].tolist() == ["", None]
 
 
 def test_the_authors_parts_win_and_only_what_is_missing_is_cut() -> None:
     table = Table({"text": column(NOVEL, "The end.\n" * 50), "part": column("train", "test")})
     parts = split(table, SPLIT, RULE, Key(0))
     assert parts.test.rows["text"].tolist() == ["The end.\n" * 50]
-    assert parts.train.rows["text"][0] + parts.select.rows["text"][0] == NOVEL
+    assert parts.cut is not None
+    assert "".join(parts.cut["text"][:-1]) == NOVEL
     assert "author" in parts.reason
-    assert "select follow each other" in parts.reason
+    assert parts.reason.endswith("cut at line ends: select in stretches of the training text")
 
 
 def test_many_documents_are_dealt_out_whole() -> None:
@@ -101,7 +118,8 @@ def test_what_proves_and_chooses_is_bounded_however_long_the_texts_are(
     assert sum(sizes.values()) == documents * len(NOVEL)
     assert sizes["select"] == pytest.approx(700, rel=0.2)
     assert sizes["test"] == pytest.approx(2100, rel=0.2)
-    assert parts.train.rows["text"][0] + parts.select.rows["text"][0] + parts.test.rows["text"][0] == NOVEL
+    assert parts.cut is not None
+    assert "".join(parts.cut["text"]) == NOVEL * documents
 
 
 @pytest.mark.parametrize("kind", ["text", "dialogue"])
@@ -120,8 +138,8 @@ def test_of_long_documents_fewer_are_dealt_out(kind: str, monkeypatch: pytest.Mo
 def test_stretches_without_text_are_no_part_of_anything() -> None:
     blank = "words\n" * 100 + " \n" * 100
     parts = split(Table({"text": column(NOVEL, blank, "  ")}), SCHEMA, RULE, Key(0))
-    assert parts.counts == {"train": 3, "select": 1, "calibrate": 0, "test": 1}
-    assert parts.train.rows["text"][2] == "  "  # as it was, to be told as a problem
+    assert parts.counts == {"train": 5, "select": 2, "calibrate": 0, "test": 1}
+    assert parts.train.rows["text"][4] == "  "  # as it was, to be told as a problem
 
 
 def test_what_the_test_has_in_common_with_training_is_told() -> None:

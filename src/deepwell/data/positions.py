@@ -1,8 +1,10 @@
 """Positions: long documents cut into parts by position, where there are too few of them to deal out whole ones.
 
-The first stretch of each document trains, the following ones choose, calibrate and prove, in this order: a model is then asked
-about text that comes after all that it has read. Cuts are made at the end of a line near the place that the share asks for, so
-no line is torn; where none is near, at white space, else between two characters.
+The end of each document proves, what stands before it calibrates, the rest trains: a model is then asked about text that comes
+after all that it has read. What chooses is spread over the training text in a few stretches, for what comes last, the names of a
+novel's last chapter, is what a model needs most to go on (of more than SPREAD documents it stands at the end). Cuts are made at
+the end of a line near the place that the share asks for, so no line is torn; where none is near, at white space, else between
+two characters.
 
 Later parts have at most MOST characters, however long the texts are: proving and choosing must not take longer than training.
 """
@@ -10,7 +12,7 @@ Later parts have at most MOST characters, however long the texts are: proving an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,8 @@ MOST = {SELECT: 200_000, CALIBRATE: 200_000, TEST: 1_000_000}
 """Part -> most characters."""
 FEWEST = {SELECT: 1, CALIBRATE: 1, TEST: 10}
 """Part -> documents that it has at the least where whole ones are dealt out, since intervals resample those of the test."""
+SPREAD, STRETCH = 10, 2_000
+"""Stretches that choose, of all documents together, and the characters that each has at the least."""
 LOOKED_AT = 1_000
 """Documents by which the length of all is judged."""
 SENTENCE = re.compile(r"[^\n.!?]{40,}")
@@ -65,6 +69,7 @@ def pieces(texts: Column, assignment: NDArray[np.int8], wanted: Mapping[int, flo
     parts in the order of the text. Stretches without text are left out.
     """
     found: list[tuple[int, int, int, int]] = []
+    among = int((assignment == TRAIN).sum())
     lengths = np.array([len(text) if isinstance(text, str) else 0 for text in texts.tolist()], np.int64)
     whole = max(1, int(lengths[assignment == TRAIN].sum()))
     wanted = {part: min(share, MOST[part] / whole) for part, share in wanted.items()}
@@ -72,12 +77,31 @@ def pieces(texts: Column, assignment: NDArray[np.int8], wanted: Mapping[int, flo
         if own != TRAIN or is_missing(text) or not lengths[row]:
             found.append((row, own, 0, int(lengths[row])))
             continue
-        bounds = cuts(text, [1.0 - sum(wanted.values()), *wanted.values()])
-        for part, start, stop in zip([TRAIN, *wanted], bounds, bounds[1:], strict=False):
+        stretches = _stretches(wanted, int(lengths[row]), among)
+        bounds = cuts(text, [share for _, share in stretches])
+        for (part, _), start, stop in zip(stretches, bounds, bounds[1:], strict=False):
             if not is_missing(text[start:stop]):
                 found.append((row, part, start, stop))
     columns = np.array(found, np.int64).reshape(-1, 4).T
     return Pieces(columns[0], columns[1].astype(np.int8), columns[2], columns[3])
+
+
+def _stretches(wanted: Mapping[int, float], length: int, among: int) -> list[tuple[int, float]]:
+    """(part, share) of the stretches of a text of so many characters, in order; among: how many texts are cut."""
+    training, choosing = 1.0 - sum(wanted.values()), wanted.get(SELECT, 0.0)
+    times = min(SPREAD // among, max(1, int(choosing * length / STRETCH))) if choosing else 0
+    if not times:
+        return [(TRAIN, training), *wanted.items()]
+    between = (TRAIN, training / (times + 1))
+    later = [(part, share) for part, share in wanted.items() if part != SELECT]
+    return [*[between, (SELECT, choosing / times)] * times, between, *later]
+
+
+def places(wanted: Collection[int]) -> str:
+    """Where in a text these parts stand, in words."""
+    later = [PARTS[part] for part in wanted if part != SELECT]
+    said = [f"{', '.join(later)} at the end of each text"] if later else []
+    return " and ".join([*said, "select in stretches of the training text"] if SELECT in wanted else said)
 
 
 def cuts(text: str, shares: Sequence[float]) -> list[int]:

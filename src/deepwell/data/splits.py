@@ -106,16 +106,13 @@ def _by_position(
     shares = {SELECT: rule.select, CALIBRATE: rule.calibrate, TEST: rule.test}
     wanted = {part: share for part, share in shares.items() if share > 0 and not counts[part]}
     pieces = positions.pieces(table[rule.by], assignment, wanted)
-    named = [PARTS[part] for part in wanted]
     lacking = [PARTS[part] for part in wanted if not (pieces.part == part).any()]
     if lacking or not (pieces.part == TRAIN).any():
         raise DataError(
             f"there is too little text in {rule.by!r} to keep some of it for the part {(lacking or ['train'])[0]}"
         )
     whole = positions.cut_table(table, rule.by, pieces)
-    how = (
-        f"by position: {', '.join(named)} follow each other at the end of each text, cut at line ends" if named else ""
-    )
+    how = f"by position, cut at line ends: {positions.places(wanted)}" if wanted else ""
     notes += [*_leaks(table, schema, assignment), *positions.notes(whole[rule.by], pieces.part, schema)]
     parts = _parts(whole, pieces.part, rule, "; ".join(filter(None, [reason, how])), notes)
     return replace(parts, cut=whole)
