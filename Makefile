@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DEEPWELL_DATA ?= $(abspath ../shared/data)
 
-.PHONY: demo test lint bench bench-runs bench-keras faults conformance docs clean
+.PHONY: demo test lint bench bench-runs bench-language bench-keras faults conformance docs clean
 
 # torch first and pinned: an unpinned install draws gigabytes of CUDA packages.
 .venv/installed: pyproject.toml constraints.txt
@@ -45,6 +45,10 @@ bench: .venv/installed
 # Whole runs from raw files to scores beside other systems.
 bench-runs: .venv/installed
 	$(BIN)/python -m benchmarks
+
+# What the engine of language gains: cache, beams, training.
+bench-language: .venv/installed
+	$(BIN)/python -m benchmarks.language
 
 # Keras lives apart: its libraries and ours do not share versions.
 bench-keras: .venv-keras/installed

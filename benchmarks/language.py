@@ -26,7 +26,7 @@ from deepwell.core.config import Recipe
 from deepwell.core.examples import Windows
 from deepwell.core.keys import Key
 from deepwell.core.task import Loss
-from deepwell.decoding.beam import beam_search
+from deepwell.decoding.beam import Search, beam_search
 from deepwell.nn.layers.transformer import TransformerShape
 from deepwell.nn.networks.decoder import Decoder
 from deepwell.nn.networks.encoder_decoder import EncoderDecoder
@@ -83,7 +83,7 @@ def translators() -> tuple[Side, Side]:
         lengths = np.full(len(rows), LENGTH)
         _, state = runner.run("encode", {"source": source[rows], "source.length": lengths})
         start = {"token": np.ones(len(rows), np.int64)}
-        beam_search(runner, "step", start, state, 2 * LENGTH, NEVER, WIDTH)
+        beam_search(runner, "step", start, state, 2 * LENGTH, NEVER, Search(WIDTH))
 
     def together() -> float:
         answered(np.arange(SOURCES))
