@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from deepwell.nn.layers.gram_counts import GramCounts
 from deepwell.nn.layers.surprise import surprise
-from deepwell.nn.networks.decoder import Decoder
+from deepwell.nn.networks.decoder import Decoder, asked
 
 Found = tuple[dict[str, Tensor], Any]
 BEGINNING = -3.0
@@ -49,7 +49,7 @@ class CountingDecoder(nn.Module):
     def forward(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
         """See the class."""
         tokens = arrays["tokens"].long()
-        hidden, _ = self.decoder._hidden(tokens[:, :-1], None)
+        hidden, _ = self.decoder.hidden_states(tokens[:, :-1], None)
         nll, _ = surprise(hidden, self.decoder.output, tokens[:, 1:])
         given = arrays.get("counted")
         counted = self.counts(tokens[:, :-1], tokens[:, 1:]) if given is None else given[:, 1:].float()
@@ -59,11 +59,10 @@ class CountingDecoder(nn.Module):
 
     def step(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
         """See the class."""
-        token = arrays["token"].long()
-        token = token[:, None] if token.ndim == 1 else token
+        token = asked(arrays)
         recent = token if state is None else torch.cat([state["recent"], token], dim=1)
         recent = recent[:, -max(1, self.counts.order - 1) :]
-        hidden, past = self.decoder._hidden(token, None if state is None else state["decoder"])
+        hidden, past = self.decoder.hidden_states(token, None if state is None else state["decoder"])
         logits = functional.linear(hidden[:, -1], self.decoder.output).float()
         counted = self.counts.following(recent)  # (n, V, 3), of which the last two say the same for all tokens
         own, other = self.gate(hidden[:, -1:], counted[:, :1])

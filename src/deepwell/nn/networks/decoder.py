@@ -46,15 +46,13 @@ class Decoder(nn.Module):
     def forward(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
         """See the class."""
         tokens = arrays["tokens"].long()
-        hidden, _ = self._hidden(tokens[:, :-1], None)
+        hidden, _ = self.hidden_states(tokens[:, :-1], None)
         nll, _ = surprise(hidden, self.output, tokens[:, 1:])
         return {"nll": nll}, state
 
     def step(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
         """See the class."""
-        token = arrays["token"].long()
-        token = token[:, None] if token.ndim == 1 else token
-        hidden, state = self._hidden(token, state)
+        hidden, state = self.hidden_states(asked(arrays), state)
         return {"logits": nn.functional.linear(hidden[:, -1], self.output).float()}, state
 
     @property
@@ -62,7 +60,7 @@ class Decoder(nn.Module):
         """(V, W): the output layer's weights."""
         return self.embedding.weight if self.head is None else self.head.weight
 
-    def _hidden(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def hidden_states(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """(n, T, W) of the last layer for tokens (n, T) behind those that the state holds, and the new state."""
         past = None if state is None else state["blocks"]
         before = None if state is None else state.get("before")
@@ -75,6 +73,12 @@ class Decoder(nn.Module):
         )
         state = {"blocks": blocks} if before is None else {"blocks": blocks, "before": before}
         return hidden, state
+
+
+def asked(arrays: Mapping[str, Tensor]) -> Tensor:
+    """The tokens of one step (n, t), given as `token` (n,) or (n, t)."""
+    token = arrays["token"].long()
+    return token[:, None] if token.ndim == 1 else token
 
 
 def ahead(transformer: Transformer, new: int, old: int, device: torch.device, other: Tensor | None = None) -> View:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from deepwell.nn.layers.byte_dropout import ByteDropout
 from deepwell.nn.layers.surprise import surprise
 from deepwell.nn.layers.transformer import Transformer, TransformerShape
-from deepwell.nn.networks.decoder import ahead
+from deepwell.nn.networks.decoder import ahead, asked
 from deepwell.nn.networks.encoder import TextEncoder, token_embedding, token_head, visible
 
 Found = tuple[dict[str, Tensor], Any]
@@ -54,7 +54,7 @@ class EncoderDecoder(nn.Module):
         """See the class."""
         _, state = self.encode(arrays)
         target = arrays["target"].long()
-        hidden, _ = self._hidden(target[:, :-1], state)
+        hidden, _ = self.hidden_states(target[:, :-1], state)
         nll, spread = surprise(hidden, self.output, target[:, 1:])
         places = torch.arange(1, target.shape[1], device=target.device)
         inside = places < arrays["target.length"][:, None]
@@ -70,9 +70,7 @@ class EncoderDecoder(nn.Module):
 
     def step(self, arrays: Mapping[str, Tensor], state: Any = None) -> Found:
         """See the class."""
-        token = arrays["token"].long()
-        token = token[:, None] if token.ndim == 1 else token
-        hidden, state = self._hidden(token, state)
+        hidden, state = self.hidden_states(asked(arrays), state)
         return {"logits": nn.functional.linear(hidden[:, -1], self.output).float()}, state
 
     @property
@@ -80,7 +78,7 @@ class EncoderDecoder(nn.Module):
         """(V, W): the output layer's weights."""
         return self.embedding.weight if self.head is None else self.head.weight
 
-    def _hidden(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def hidden_states(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """(n, T, W) of the last layer for tokens (n, T) behind those that the state holds, and the new state."""
         past = state.get("blocks")
         old = 0 if past is None else past[0][0].shape[2]
