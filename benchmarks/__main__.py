@@ -11,7 +11,8 @@ import datetime
 import os
 from pathlib import Path
 
-from benchmarks.rows import ROWS, Row
+from benchmarks.outcomes import Row
+from benchmarks.rows import ROWS
 from deepwell.runs.machine import machine, versions
 
 

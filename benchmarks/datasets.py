@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rows import ADULT, DATA, MNIST
+from benchmarks.outcomes import DATA
+from benchmarks.rows import ADULT, MNIST
 
 SHAKESPEARE = DATA / "text-generation" / "tinyshakespeare" / "input.txt"
 ADULT_NUMBERS = (0, 2, 4, 10, 11, 12)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import ROOT
+from benchmarks.outcomes import ROOT
 
 BACKENDS = ("tensorflow", "jax", "torch")
 HORIZON = 4000

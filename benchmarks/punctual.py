@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks.rows import ADULT, MNIST, Outcome, run
+from benchmarks.outcomes import Outcome, run
+from benchmarks.rows import ADULT, MNIST
 from deepwell.runs.options import TrainOptions, parse
 
 OVER = 3.0

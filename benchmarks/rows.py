@@ -3,74 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+from benchmarks.outcomes import DATA, ROOT, Check, Row, against, run, spread
+from benchmarks.rows_language import LANGUAGE
+from benchmarks.rows_places import PLACES
 from benchmarks.streaming import streaming
 
-ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("DEEPWELL_DATA", ROOT.parent / "shared" / "data"))
 ADULT = DATA / "tabular" / "adult_census"
 MNIST = DATA / "image-classification" / "mnist"
 WINE = DATA / "tabular" / "wine_quality" / "winequality-white.csv"
 PNEUMONIA = DATA / "medical-imaging" / "pneumoniamnist_balanced" / "pneumoniamnist.npz"
 REPEATS = 5
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    figure: str
-    goal: str
-    seen: str
-    beside: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished command: its events and its wall-clock seconds, start of the interpreter included."""
-
-    events: Sequence[Mapping[str, Any]]
-    seconds: float
-
-    def score(self, name: str) -> float:
-        """A score on the test part by metric name."""
-        scores = next(e for e in self.events if e["event"] == "scores")["scores"]
-        return float(next(s["value"] for s in scores if s["name"] == name))
-
-    def baseline(self, name: str) -> Mapping[str, Any]:
-        """The event of a baseline."""
-        return next(e for e in self.events if e["event"] == "baseline" and e["name"] == name)
-
-    @property
-    def peak(self) -> int:
-        """Peak resident memory in bytes."""
-        return int(self.events[-1]["wall"]["peak_bytes"])
-
-
-def run(*words: str) -> Outcome:
-    """One command of Deepwell in a fresh process and an empty directory of runs."""
-    with tempfile.TemporaryDirectory() as out:
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "deepwell", *words, "--json", "--out", out],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        seconds = time.perf_counter() - began
-    if done.returncode:
-        raise SystemExit(f"deepwell {' '.join(words)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
-    return Outcome([json.loads(line) for line in done.stdout.splitlines()], seconds)
 
 
 def digits(seeds: int) -> list[Row]:
@@ -191,27 +139,7 @@ def timed(command: Sequence[str]) -> float:
     return statistics.median(seconds)
 
 
-def against(outcomes: Sequence[Outcome], metric: str, goal: str) -> Row:
-    """The network's metric over seeds with those of all baselines beside it."""
-    names = [e["name"] for e in outcomes[0].events if e["event"] == "baseline"]
-    beside = []
-    for name in names:
-        values = [next(s["value"] for s in o.baseline(name)["scores"] if s["name"] == metric) for o in outcomes]
-        beside.append(f"{name} {spread(values, '{:.4f}')}")
-    return Row(
-        f"{metric}, network alone", goal, spread([o.score(metric) for o in outcomes], "{:.4f}"), ", ".join(beside)
-    )
-
-
-def spread(values: Sequence[float], form: str = "{:.4f}") -> str:
-    """Mean and range of several values."""
-    mean = form.format(statistics.mean(values))
-    return mean if len(values) == 1 or min(values) == max(values) else (
-        f"{mean} ({form.format(min(values))} to {form.format(max(values))}, {len(values)} seeds)"
-    )  # fmt: skip
-
-
-ROWS: Mapping[str, Callable[[int], list[Row]]] = {
+ROWS: Mapping[str, Check] = {
     "start": start,
     "digits": digits,
     "mnist-30s": mnist("30s", ">= 0.990", 1),
@@ -221,4 +149,6 @@ ROWS: Mapping[str, Callable[[int], list[Row]]] = {
     "memory": memory,
     "streaming": streaming,
     "mnist-5m": mnist("5m", ">= 0.994", 5),
+    **LANGUAGE,
+    **PLACES,
 }

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from benchmarks.rows import Row
+    from benchmarks.outcomes import Row
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = 28
@@ -118,7 +118,7 @@ def streaming(seeds: int) -> list[Row]:
 
     seeds: how often the last two are run, in turns; the fastest of each counts, since other processes only slow down.
     """
-    from benchmarks.rows import Row
+    from benchmarks.outcomes import Row
 
     allowed = 128 << 20
     with tempfile.TemporaryDirectory() as folder:
