@@ -12,7 +12,7 @@ def test_a_row_of_training_tells_the_metric_the_baselines_and_the_wall_time(tmp_
     lines = [f"{a:.3f},{b:.3f},{'yes' if a + b > 0 else 'no'}" for a, b in x]
     path = tmp_path / "small.csv"
     path.write_text("\n".join(["a,b,answer", *lines]))
-    intervals, metric, wall = trained([str(path), "--steps", "60"], "60s", "accuracy", ">= 0.8", most_seeds=1)(3)
+    intervals, metric, wall = trained([str(path), "--target", "answer", "--steps", "60"], "60s", "accuracy", ">= 0.8", most_seeds=1)(3)
     assert metric.figure.startswith("accuracy") and metric.goal == ">= 0.8"
     assert 0.8 <= float(metric.seen) <= 1.0  # one seed, so no range
     assert "majority" in metric.beside and "boosting" in metric.beside
