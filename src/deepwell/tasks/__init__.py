@@ -22,7 +22,7 @@ from deepwell.core.task import Fit, Task
 
 def names() -> list[str]:
     """The names of all installed tasks, in alphabetical order."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_") and not m.ispkg)
 
 
 def find(name: str) -> type[Task]:
