@@ -237,10 +237,10 @@ def test_wrong_facts_are_refused(place: Path, forge: Forge, facts: dict[str, Any
 
 
 def test_a_newer_format_says_to_upgrade(place: Path, forge: Forge, sealed: bytes) -> None:
-    text = _refused(place, forge({"graphs.onnx": b"x"}, format=2, versions={"deepwell": "9.1\x1b[2J"}, more=1))
-    assert "bundle format 2, written by deepwell '9.1\\x1b[2J'; this deepwell reads formats up to 1" in text
+    text = _refused(place, forge({"graphs.onnx": b"x"}, format=3, versions={"deepwell": "9.1\x1b[2J"}, more=1))
+    assert "bundle format 3, written by deepwell '9.1\\x1b[2J'; this deepwell reads formats up to 2" in text
     assert "repair: pip install --upgrade deepwell" in text
-    _refused(place, forge(None, format=2, versions=7))
+    _refused(place, forge(None, format=3, versions=7))
 
 
 def test_limits_at_the_edge(place: Path, forge: Forge) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepwell.core.batch import Batch, Encoded, Ragged
-from deepwell.core.examples import RowExamples, Windows, spread
+from deepwell.core.examples import Picked, RowExamples, Windows, spread
 from deepwell.core.keys import Key
 from deepwell.core.runner import CalibratedRunner, NumpyRunner
 
@@ -117,3 +117,13 @@ def test_a_batch_copy_shares_what_it_does_not_replace() -> None:
     changed = batch.replace(x=np.zeros(2))
     assert changed.arrays["y"] is batch.arrays["y"]
     assert batch.arrays["x"].tolist() == [0, 1]
+
+
+def test_picked_examples_are_the_chosen_ones_numbered_anew():
+    whole = rows(10)
+    some = Picked(whole, np.array([7, 2, 2]))
+    batch = some.take(np.array([1, 0]), Key(0))
+    assert batch.arrays["x"].tolist() == [2, 7]
+    assert batch.examples.tolist() == [1, 0]
+    assert (some.count, some.rows.tolist(), some.units) == (3, [7, 2, 2], None)
+    assert whole.answered is None

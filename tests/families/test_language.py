@@ -16,7 +16,7 @@ from deepwell.data.fields.text import Text
 from deepwell.data.fields.tokeniser import BEGIN, END, SPECIALS, Tokeniser
 from deepwell.evaluation import ngrams
 from deepwell.families import language
-from deepwell.families.language import COUNTED, FROM, TOKENS, UNTIL, Corpus
+from deepwell.families.language import COUNTED, FROM, HELD, TOKENS, UNTIL, Corpus
 
 
 def column(*cells: object) -> np.ndarray:
@@ -85,6 +85,26 @@ def test_training_windows_cover_the_text_and_carry_its_counts() -> None:
     np.testing.assert_array_equal(batch.arrays[COUNTED][..., 0], batch.arrays[TOKENS] * 3)
     assert language.training_windows(tokens[:1], 10, None).count == 0
     assert language.training_windows(tokens[:5], 10, None).count == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(20, 40_000), st.integers(1, 300))
+def test_about_a_twentieth_is_set_apart_in_stretches_and_never_nothing(count: int, context: int) -> None:
+    apart = language.set_apart(count, context)
+    starts = np.flatnonzero(np.diff(apart, prepend=0) == 1)
+    stretch = min(6 * context, count // 20)
+    assert len(apart) == count
+    assert apart[starts[0] : starts[0] + stretch].all()
+    assert len(starts) >= 1
+    assert abs(apart.sum() - count / 20) <= stretch
+
+
+def test_windows_tell_which_of_their_tokens_are_set_apart() -> None:
+    tokens = np.arange(2000, dtype=np.int32)
+    windows = language.training_windows(tokens, 10, np.zeros((2000, 3), np.float16))
+    arrays = windows.take(np.arange(windows.count or 0), Key(0)).arrays
+    np.testing.assert_array_equal(arrays[HELD], language.set_apart(2000, 10)[arrays[TOKENS]])
+    assert HELD not in language.training_windows(tokens, 10, None).take(np.arange(3), Key(0)).arrays
 
 
 def test_the_vocabulary_follows_the_size_of_the_corpus(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,3 +68,10 @@ def test_the_answer_is_the_same_each_time_and_the_pictures_are_left_alone():
 
 def test_one_picture_is_not_mirrored():
     assert not harmless(np.zeros((1, 1, 8, 8), np.uint8), [np.zeros(1, np.int64)])[0]
+
+
+def test_pictures_that_equal_their_own_mirror_image_say_nothing():
+    half = np.random.default_rng(0).uniform(0, 255, (200, 12, 6))
+    allowed, why = harmless(grey(np.concatenate([half, half[:, :, ::-1]], axis=2)), [])
+    assert allowed
+    assert "50% of pictures" in why

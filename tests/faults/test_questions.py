@@ -126,7 +126,7 @@ def test_one_flipped_bit_is_found(
 @pytest.mark.parametrize(
     ("fact", "text"),
     [
-        ("format", "this deepwell reads formats up to 1\n  repair: pip install --upgrade deepwell"),
+        ("format", "this deepwell reads formats up to 2\n  repair: pip install --upgrade deepwell"),
         ("task_version", "the bundle is of version 99 of the task 'tabular'"),
     ],
 )

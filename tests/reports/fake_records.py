@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from tests.reports.fake_events import Event, adult_columns, baseline, closing, opening, png, score, training
+from tests.reports.fake_places import places
 
 
 def classification() -> list[Event]:
@@ -338,4 +339,4 @@ def images() -> list[Event]:
     ]
 
 
-ALL = {"classification": classification, "regression": regression, "images": images}
+ALL = {"classification": classification, "regression": regression, "images": images, "places": places}

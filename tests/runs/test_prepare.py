@@ -11,8 +11,9 @@ from tests.conftest import columns_of, write_csv
 from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.table import Table
 from deepwell.runs.inspection import inspect
+from deepwell.runs.labels import renamed
 from deepwell.runs.options import SchemaAsked, TrainOptions, parse
-from deepwell.runs.prepare import Prepared, prepare, renamed
+from deepwell.runs.prepare import Prepared, prepare
 
 
 def prepared(data: object, **options: object) -> Prepared:

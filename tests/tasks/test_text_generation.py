@@ -15,7 +15,7 @@ from deepwell.core.runner import NumpyRunner
 from deepwell.core.table import Part, Table
 from deepwell.core.task import Sizes
 from deepwell.data.fields.tokeniser import BEGIN, END, SPECIALS
-from deepwell.families.language import COUNTED, FROM, TOKENS, UNTIL
+from deepwell.families.language import COUNTED, FROM, HELD, TOKENS, UNTIL
 from deepwell.tasks import text_generation
 from deepwell.tasks.text_generation import Asked, LanguageConfig, TextGeneration
 
@@ -227,7 +227,7 @@ def test_training_windows_carry_counts_unless_they_are_not_wanted() -> None:
         task, pipeline = fitted(TEXT, *["one two three"] * 60, counts=counts)
         examples = task.examples(Part("train", Table({"text": column(*["one two three"] * 60)})), pipeline)
         names = set(examples.take(np.arange(2), Key(0)).arrays)
-        assert names == {TOKENS, FROM, UNTIL, *([COUNTED] if counts else [])}
+        assert names == {TOKENS, FROM, UNTIL, *([COUNTED, HELD] if counts else [])}
 
 
 def test_the_baseline_is_the_model_that_was_counted_already(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,6 +283,12 @@ def test_values_are_dropped_where_a_large_network_reads_a_text_often() -> None:
     assert small.shape(little).dropout == 0.0
     fixed, _ = fitted(TEXT, "x", size="base", dropout=0.3)
     assert fixed.shape(much).dropout == 0.3
+
+
+def test_a_gate_learns_apart_where_a_large_network_reads_a_text_often() -> None:
+    task, _ = fitted(TEXT, "x", size="base")
+    much, little = Sizes({"text": (264, 10)}, 1_000_000, 600.0), Sizes({"text": (264, 10)}, 5_000, 6000.0)
+    assert [task.network(sizes).apart for sizes in (much, little)] == [False, True]
 
 
 def test_a_short_training_is_no_worse_than_counting_and_a_bundle_writes() -> None:

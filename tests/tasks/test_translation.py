@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from tests.nn.networks.awake import awake
 
 from deepwell.core.batch import Batch
 from deepwell.core.config import make
@@ -158,8 +159,9 @@ def test_an_unknown_metric_is_refused():
 
 
 # network -------------------------------------------------------------------------------------------------------------
-def test_the_loss_is_the_smoothed_cross_entropy_of_the_target_tokens():
-    task = translation(size="tiny", label_smoothing=0.2)
+@pytest.mark.parametrize(("copying", "smoothing"), [(False, 0.2), (True, 0.0)])
+def test_the_loss_is_the_smoothed_cross_entropy_of_the_target_tokens(copying, smoothing):
+    task = translation(size="tiny", label_smoothing=smoothing, copying=copying)
     pipeline = fitted(task, table())
     network = task.network(Sizes(pipeline.sizes(), 4)).eval()
     made = batch(task, pipeline, table())
@@ -174,7 +176,7 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_the_target_tokens():
         for before, after in pairwise(tokens):
             outputs, state = runner.run("step", {"token": np.array([before])}, state)
             log = torch.log_softmax(torch.as_tensor(outputs["logits"][0]).double(), 0)
-            total -= float(0.8 * log[after] + 0.2 * log.mean())
+            total -= float((1 - smoothing) * log[after] + smoothing * log.mean())
             units += 1
     assert float(loss.total.detach()) == pytest.approx(total, rel=1e-4)
     assert float(loss.units) == units
@@ -199,6 +201,12 @@ def test_the_network_grows_with_time_and_pairs_and_shares_its_table_where_script
     names = [n for n, p in shared.named_parameters() if p.shape[0] == 300]
     assert len(names) == 1
     assert {p.shape[0] for p in apart.parameters()} >= {300, 400}
+
+
+@pytest.mark.parametrize(("shared", "copying", "points"), [(1, True, True), (1, False, False), (0, True, False)])
+def test_words_can_be_copied_where_both_sides_share_a_vocabulary(shared, copying, points):
+    sizes = Sizes({"en": (300, 20, shared), "de": (300, 20, shared)}, 10)
+    assert (translation(size="tiny", copying=copying).network(sizes).pointer is not None) == points
 
 
 # answers -------------------------------------------------------------------------------------------------------------
@@ -250,7 +258,7 @@ def test_an_answer_in_a_batch_is_the_answer_alone(monkeypatch, at_once):
     task = translation(size="tiny")
     pipeline = fitted(task, table())
     torch.manual_seed(1)
-    runner = TorchRunner(task.network(Sizes(pipeline.sizes(), 4)))
+    runner = TorchRunner(awake(task.network(Sizes(pipeline.sizes(), 4))))  # a new pointer takes equal words for equal
     together = task.predict(runner, batch(task, pipeline, table()), pipeline, TranslationRequest())
     for row in range(4):
         alone = task.predict(runner, batch(task, pipeline, table([PAIRS[row]])), pipeline, TranslationRequest())

@@ -1,6 +1,8 @@
 """The compiled object trains the network's own weights, and nothing else ever sees it."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -117,5 +119,17 @@ def test_errors_of_the_compiler_are_the_ones_that_are_caught() -> None:
     def graph(module, inputs):
         raise RuntimeError("no such kernel")
 
-    with pytest.raises(compiling.ERRORS, match="no such kernel"):
+    with pytest.raises(compiling.errors(), match="no such kernel"):
         torch.compile(nn.Linear(1, 1), backend=graph)(torch.ones(1, 1))
+
+
+def test_a_training_that_compiles_nothing_does_not_import_the_compiler() -> None:
+    code = """
+import sys
+import deepwell.runs.fitting
+from deepwell.training import plan
+plan._fused("cpu")
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

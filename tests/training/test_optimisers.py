@@ -8,6 +8,7 @@ from torch import nn
 
 from deepwell.core.config import Recipe, options
 from deepwell.core.errors import ConfigError
+from deepwell.nn.treatment import Treatment, treat, treatment
 from deepwell.training.muon import QUINTIC, ROUNDS, hidden, orthogonal
 from deepwell.training.optimisers import NAMES, gradient_norm, make, matrices, moments
 
@@ -154,15 +155,24 @@ def test_a_parameter_without_gradient_stays_and_counts_no_step(name, way):
 @pytest.mark.parametrize("name", NAMES)
 def test_lr_scale_of_a_parameter(name):
     network, start = Two(), Two()
-    network.tall.weight.lr_scale = 0.0
+    treat(network.tall.weight, lr_scale=0.0)
     step(network, optimiser(network, name), 0)
     assert torch.equal(network.tall.weight, start.tall.weight)
     assert not torch.equal(network.wide.weight, start.wide.weight)
 
 
+def test_how_a_parameter_is_treated_is_read_as_it_was_written():
+    parameter = nn.Parameter(torch.zeros(2))
+    assert treatment(parameter) == Treatment(lr_scale=1.0, decays=True, head=False)
+    treat(parameter, lr_scale=0.1, head=True)
+    assert treatment(parameter) == Treatment(lr_scale=0.1, decays=True, head=True)
+    treat(parameter, decays=False)
+    assert treatment(parameter) == Treatment(lr_scale=1.0, decays=False, head=False)
+
+
 def test_lr_scale_is_a_factor_of_the_step():
     network = nn.ParameterDict({n: nn.Parameter(torch.ones(2)) for n in "ab"})
-    network["b"].lr_scale = 0.5
+    treat(network["b"], lr_scale=0.5)
     adam = optimiser(network)
     for weight in network.values():
         weight.grad = torch.ones(2)
@@ -182,7 +192,7 @@ class Net(nn.Module):
         self.norm = nn.LayerNorm([2, 3])
         self.bias = nn.Parameter(torch.zeros(4, 3))
         self.centres = nn.Parameter(torch.zeros(4, 3))
-        self.centres.decays = False
+        treat(self.centres, decays=False)
 
 
 def test_only_matrices_decay():
@@ -210,7 +220,7 @@ def test_muon_is_for_what_lies_inside():
     assert found(named) == {"a.weight", "b.weight"}
     told = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
     assert found(told) == {"0.weight", "1.weight"}
-    told[0].weight.head = True
+    treat(told[0].weight, head=True)
     assert found(told) == {"1.weight", "2.weight"}
     assert found(told, "1.weight", "2.weight") == {"1.weight"}  # another update has its own last matrix
     depthwise = nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 1), nn.Linear(4, 4))

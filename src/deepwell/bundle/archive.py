@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 
 from deepwell.core.errors import BundleError, RunError
@@ -44,10 +44,11 @@ def pieces(entries: Mapping[str, Bytes]) -> Iterator[Bytes]:
     yield _directory(listed)
 
 
-def read(file: FileIO, size: int, names: Sequence[str], limits: Mapping[str, int]) -> Iterator[tuple[str, memoryview]]:
+def read(file: FileIO, size: int, names: Iterable[str], limits: Mapping[str, int]) -> Iterator[tuple[str, memoryview]]:
     """Name and bytes of each entry, in the order of `names`, which must be all there are.
 
-    file: unbuffered, at its start; every byte is read once. size: of the file. limits: name -> most bytes.
+    names: asked for one by one, so that an entry may tell which follow it. file: unbuffered, at its start; every byte is read
+    once. size: of the file. limits: name -> most bytes.
     Raises BundleError as soon as one byte is not as `pieces` would have written it.
     """
     left = size

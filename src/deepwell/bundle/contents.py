@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from deepwell.core.fields import Schema
 from deepwell.store.json import Limit
 
-FORMAT = 1
-"""Version of the bundle format that this program writes, and the newest that it reads."""
+FORMAT = 2
+"""Newest version of the bundle format that this program reads. 2: with rows of the data (`kept.safetensors`). A bundle without
+them is still written as 1, so that older programs can open it."""
 
 MIB = 1 << 20
 # Bytes: columns and category levels may be many, the rest is small. Values: about 80 bytes of memory each when parsed, so
@@ -28,11 +29,21 @@ LIMITS: Mapping[str, Limit] = {
     "calibration.json": Limit(MIB, 10_000),
     "evidence.json": Limit(MIB, 50_000),
     "card.md": Limit(MIB),
+    "kept.safetensors": Limit(256 * MIB),
 }
 ENTRIES = (
     "schema.json", "pipeline.json", "config.json", "calibration.json", "weights.safetensors", "evidence.json", "card.md",
 )  # fmt: skip
-"""All entries in their order; manifest.json comes before them."""
+"""The entries of every bundle in their order; manifest.json comes before them."""
+KEPT = "kept.safetensors"
+"""The entry that follows them where rows of the data are inside."""
+KEPT_HEADER = 64 << 10
+"""Most bytes of that entry's header: room for some 500 arrays."""
+
+
+def entries_of(version: int) -> tuple[str, ...]:
+    """The entries of a bundle of this format version."""
+    return ENTRIES if version == 1 else (*ENTRIES, KEPT)
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class Contents:
         card: the model card, Markdown. A stranger's text: printed escaped, never rendered as HTML.
         versions: library -> version that trained it, for people; `seal` adds deepwell. Nothing is decided by them.
         reading: how the data were read, see bundle.reading; empty for data in memory of which nothing was said.
+        kept: Pipeline.kept(): what of the data itself is inside, all finite; empty for nearly all models.
     """
 
     task: str
@@ -66,3 +78,9 @@ class Contents:
     card: str
     versions: Mapping[str, str] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def format(self) -> int:
+        """The version of the bundle format that holds these contents."""
+        return 2 if self.kept else 1

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
 from deepwell.bundle import archive, reading
-from deepwell.bundle.contents import ENTRIES, FORMAT, LIMITS, Contents
+from deepwell.bundle.contents import FORMAT, KEPT, KEPT_HEADER, LIMITS, Contents, entries_of
 from deepwell.core.errors import BundleError, DataError
 from deepwell.core.fields import Schema
 from deepwell.core.text import escape_terminal, quote
@@ -49,21 +49,19 @@ def parse(facts: Mapping[str, Any], entries: Mapping[str, files.Bytes]) -> Conte
         raise BundleError("names no task and version", where=manifest.NAME)
     if not isinstance(versions, dict) or not all(isinstance(v, str) for v in versions.values()):
         raise BundleError("its versions are not names with texts", where=manifest.NAME)
-    if sorted(entries) != sorted(ENTRIES):
-        odd = sorted(set(entries) ^ set(ENTRIES))[0]
+    names = entries_of(facts["format"])
+    if sorted(entries) != sorted(names):
+        odd = sorted(set(entries) ^ set(names))[0]
         raise BundleError(f"the entry {quote(odd)} is {'unknown' if odd in entries else 'missing'}")
     config = _object(entries, "config.json")
     if set(config) - {"reading"} != {"config", "sizes"} or not all(isinstance(v, dict) for v in config.values()):
         raise BundleError("needs two objects, config and sizes, and may have a third, reading", where="config.json")
     schema, pipeline, evidence = _schema(entries), _object(entries, "pipeline.json"), _object(entries, "evidence.json")
     # Last, so that what it takes does not come on top of what parsing the others takes for a moment.
-    weights = tensors.read(entries["weights.safetensors"], "weights.safetensors")
-    bad = tensors.non_finite(weights)
-    if bad is not None:
-        raise BundleError(f"the tensor {bad} holds NaN or infinity", where="weights.safetensors")
+    weights = _arrays(entries, "weights.safetensors")
     return Contents(
         task, version, schema, pipeline, config["config"], config["sizes"], _calibration(entries), weights, evidence,
-        _card(entries), versions, reading.checked(config.get("reading", {})),
+        _card(entries), versions, reading.checked(config.get("reading", {})), _kept(entries),
     )  # fmt: skip
 
 
@@ -98,11 +96,18 @@ def _entries(path: str | os.PathLike[str], limit_bytes: int | None) -> tuple[dic
         if limit_bytes is not None and size > limit_bytes:
             raise BundleError(f"has {size:,} bytes; at most {limit_bytes:,} are allowed")
         limits = {manifest.NAME: json.DEFAULT.bytes, **{name: limit.bytes for name, limit in LIMITS.items()}}
-        found = archive.read(file, size, (manifest.NAME, *ENTRIES), limits)
+        names: list[str] = []
+
+        def each() -> Iterator[str]:
+            yield manifest.NAME
+            yield from names  # by then the manifest has told the format
+
+        found = archive.read(file, size, each(), limits)
         listed = manifest.read(bytes(next(found)[1]))
         _check_format(listed.facts)
-        if list(listed.files) != list(ENTRIES):
-            raise BundleError(f"does not list exactly {', '.join(ENTRIES)}", where=manifest.NAME)
+        names += entries_of(listed.facts["format"])
+        if list(listed.files) != names:
+            raise BundleError(f"does not list exactly {', '.join(names)}", where=manifest.NAME)
         entries: dict[str, files.Bytes] = {}
         for name, data in found:
             listed.check(name, data)
@@ -129,6 +134,29 @@ def _object(entries: Mapping[str, files.Bytes], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BundleError("is not an object", where=name)
     return value
+
+
+def _arrays(entries: Mapping[str, files.Bytes], name: str) -> dict[str, NDArray[Any]]:
+    arrays = tensors.read(entries[name], name)
+    bad = tensors.non_finite(arrays)
+    if bad is not None:
+        raise BundleError(f"the tensor {bad} holds NaN or infinity", where=name)
+    return arrays
+
+
+def _kept(entries: Mapping[str, files.Bytes]) -> dict[str, NDArray[Any]]:
+    """The rows of the data that are inside; empty where there is no such entry, and never empty where there is one."""
+    if KEPT not in entries:
+        return {}
+    data = entries[KEPT]
+    if len(data) > LIMITS[KEPT].bytes:
+        raise BundleError(f"has {len(data):,} bytes; at most {LIMITS[KEPT].bytes:,} are allowed", where=KEPT)
+    if int.from_bytes(data[:8], "little") > KEPT_HEADER:
+        raise BundleError(f"has a header of more than {KEPT_HEADER:,} bytes", where=KEPT)
+    arrays = _arrays(entries, KEPT)
+    if not arrays:
+        raise BundleError("holds nothing", where=KEPT)
+    return arrays
 
 
 def _schema(entries: Mapping[str, files.Bytes]) -> Schema:

@@ -11,7 +11,7 @@ from typing import Any
 
 from deepwell import __version__
 from deepwell.bundle import archive
-from deepwell.bundle.contents import ENTRIES, FORMAT, Contents
+from deepwell.bundle.contents import KEPT, Contents, entries_of
 from deepwell.bundle.read import parse, read
 from deepwell.core.errors import BundleError, RunError
 from deepwell.core.text import escape_terminal
@@ -54,9 +54,9 @@ def _checked(contents: Contents) -> tuple[dict[str, Any], dict[str, files.Bytes]
 
 
 def _encode(contents: Contents) -> tuple[dict[str, Any], dict[str, files.Bytes]]:
-    """The manifest's facts and the bytes of each entry, in the order of ENTRIES."""
+    """The manifest's facts and the bytes of each entry, in the order of entries_of."""
     facts = {
-        "format": FORMAT, "task": contents.task, "task_version": contents.task_version,
+        "format": contents.format, "task": contents.task, "task_version": contents.task_version,
         "versions": {**contents.versions, "deepwell": __version__},
     }  # fmt: skip
     calibration = {name: float(number) for name, number in contents.calibration.items()}
@@ -71,5 +71,6 @@ def _encode(contents: Contents) -> tuple[dict[str, Any], dict[str, files.Bytes]]
         "weights.safetensors": tensors.write(contents.weights),
         "evidence.json": json.write(contents.evidence, what="evidence"),
         "card.md": contents.card.encode(),
+        KEPT: tensors.write(contents.kept),
     }
-    return facts, {name: made[name] for name in ENTRIES}
+    return facts, {name: made[name] for name in entries_of(contents.format)}

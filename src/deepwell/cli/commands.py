@@ -93,7 +93,7 @@ def _predict(asked: argparse.Namespace, command: Sequence[str]) -> None:
     )  # fmt: skip
     if asked.json:
         sys.stdout.writelines(line + "\n" for line in as_json(answers))
-    elif asked.out is None and requested:
+    elif asked.out is None and requested and answers.seconds:  # only a request is timed: what comes next are rows
         streamed.rest(answers)
     elif asked.out is None:
         sys.stdout.write(answers.csv())

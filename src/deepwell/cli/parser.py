@@ -171,14 +171,14 @@ def _declared(parser: argparse._ActionsContainer, options: type, skip: Sequence[
         if field.name in skip:
             continue
         base, knob = typing.get_args(hints[field.name])
-        flag = "--" + field.name.replace("_", "-")
+        flag = "--" + field.name.strip("_").replace("_", "-")
         several = typing.get_origin(base) in (tuple, typing.get_origin(typing.Mapping[str, str]))
         if base is bool:
-            parser.add_argument(flag, action="store_true", default=None, help=knob.meaning)
+            parser.add_argument(flag, dest=field.name, action="store_true", default=None, help=knob.meaning)
         else:
             parser.add_argument(
-                flag, action="append" if several else "store", default=None, help=knob.meaning,
-                metavar=field.name.upper() if not several else "...",
+                flag, dest=field.name, action="append" if several else "store", default=None, help=knob.meaning,
+                metavar=field.name.upper().strip("_") if not several else "...",
             )  # fmt: skip
 
 
@@ -214,7 +214,9 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="run directory or .well file")
     parser.add_argument("data", nargs="?", help="file or folder with new rows; none for questions without rows")
-    parser.add_argument("--out", help="file for the answers (CSV); printed if not given")
+    parser.add_argument(
+        "--out", help="file for the answers (CSV, or JSON: x.json), or folder/ (drawn, too); printed if not given"
+    )
     parser.add_argument("--json", action="store_true", help="print the answers as JSON, one object a line")
     _asking(parser)
     _reading(parser)

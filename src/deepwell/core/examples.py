@@ -26,6 +26,7 @@ class Examples(ABC):
             never calls take. None otherwise.
         rows: (count,) the row of the part's Table each example was made from; None where there is no such row.
         problems: Table row -> why no example could be made of it.
+        answered: (m,) the examples whose answers a run keeps, where those of all would repeat each other; None: all.
     """
 
     count: int | None = None
@@ -34,6 +35,7 @@ class Examples(ABC):
     columns: Mapping[str, NDArray[Any]] | None = None
     rows: IntArray | None = None
     problems: Mapping[int, str] = MappingProxyType({})
+    answered: IntArray | None = None
 
     @abstractmethod
     def take(self, index: IntArray, key: Key) -> Batch:
@@ -109,6 +111,25 @@ class First(Examples):
     def take(self, index: IntArray, key: Key) -> Batch:
         """See Examples."""
         return self._inner.take(index, key)
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Nothing changes, so there is nothing to undo."""
+
+
+class Picked(Examples):
+    """Some examples of others, in the given order. Like First, they do not advance."""
+
+    def __init__(self, examples: Examples, index: IntArray) -> None:
+        self._inner, self._index = examples, index
+        self.count = len(index)
+        self.units = None if examples.units is None else examples.units[index]
+        self.costs = None if examples.costs is None else examples.costs[index]
+        self.rows = None if examples.rows is None else examples.rows[index]
+        self.problems = examples.problems
+
+    def take(self, index: IntArray, key: Key) -> Batch:
+        """See Examples. `examples` of the batch number these, not the others."""
+        return Batch(self._inner.take(self._index[index], key).arrays, index)
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Nothing changes, so there is nothing to undo."""

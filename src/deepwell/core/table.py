@@ -4,6 +4,10 @@ A column is a numpy array whose first axis is the rows:
     float64 / int64 / bool      numbers; a missing one is NaN (so a column with missing values is float64)
     object of str | None        text and categories; None is missing
     object of ImageFile | None  heavy values stay references to files until a field asks for them
+    object of MaskFile | None   pictures whose pixels are classes
+    object of lists of dicts    boxes: {"label": "cat", "box": [left, top, right, bottom]} in pixels of the picture as it lies on
+                                disk, edges not centres, so that a whole picture is [0, 0, width, height]; "ignore": true
+                                where an object counts neither as found nor as missed; "score" in answers
     uint8 (rows, height, width[, channels])   pictures that came as arrays
     object of anything else     ragged or nested values (lists of points, token lists), each kind knows its own
 Where a table is larger than the memory it may take, its numbers are read-only views of a mapped file.
@@ -28,6 +32,28 @@ class ImageFile:
     """A picture that stays on disk until it is asked for."""
 
     path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the pixels of masks mean. names: pixel -> class; void: pixels that say nothing.
+
+    A pixel is written as its number ("7") in masks of one channel or with a palette, as "#rrggbb" in coloured ones.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    void: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """A picture whose pixels are classes, on disk until it is asked for. legend: shared by all masks of a data set."""
+
+    path: str
+    legend: Legend | None = None
 
     def __str__(self) -> str:
         return self.path
@@ -73,12 +99,14 @@ class Table:
         rejected: rows that the reader met and could not use; they are not among the columns.
         entry: key of the cache entry in whose mapped file number columns lie; empty: all columns are in memory. What is
             mapped under one name and entry is always the same.
+        notes: what the reader has to say about what it read, as sentences (what it cut, or left out on purpose).
     """
 
     columns: Mapping[str, Column]
     origin: Origin | None = None
     rejected: Sequence[Rejected] = field(default_factory=tuple)
     entry: str = ""
+    notes: Sequence[str] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         lengths = {name: len(column) for name, column in self.columns.items()}
@@ -113,11 +141,11 @@ class Table:
 
     def select(self, names: Sequence[str]) -> Table:
         """Only these columns, in this order."""
-        return Table({n: self[n] for n in names}, self.origin, self.rejected, self.entry)
+        return Table({n: self[n] for n in names}, self.origin, self.rejected, self.entry, self.notes)
 
     def with_columns(self, columns: Mapping[str, Column]) -> Table:
         """A copy with columns added or replaced."""
-        return Table({**self.columns, **columns}, self.origin, self.rejected, self.entry)
+        return Table({**self.columns, **columns}, self.origin, self.rejected, self.entry, self.notes)
 
     def where(self, row: int) -> str:
         """Where a row came from, in words: file and line, or `row 17` for data made in memory (0-based)."""

@@ -6,8 +6,8 @@ page for all, never to ask elsewhere which task it is. Members marked * are requ
 
     data      fits*  demo*  pipeline  split  examples  augment
     network   size  network*  prime  loss*  updates  plan_hints
-    answers   answers*  predict*  calibrate
-    proof     metrics*  measure*  baselines  watch
+    answers   answers*  predict*  calibrate  asks  question
+    proof     metrics*  measure*  baselines  figures  watch
     old files version  upgrade
 """
 
@@ -68,11 +68,14 @@ class Fit:
 class SplitRule:
     """How rows become parts where the author of the data did not say.
 
-    kind: "stratified" (by the target; also rows that stand together by a group column), "random", "time" (last rows of
-    each group are the test; later parts get the earlier rows as history), or "position" (few long texts are cut: the end of
-    each is the test; many are drawn at random). by: the column that orders rows, for "time"; that of the texts, for
-    "position"; that of texts by whose length parts are bounded, for "random". test, select, calibrate: shares of all rows,
-    or of the characters of each text.
+    kind: "stratified" (by the target; also rows that stand together by a group column), "random", "time" (the last rows
+    are the test, all groups cut at the same moments; later parts get the earlier rows as history), or "position" (few long
+    texts are cut: the end of each is the test; many are drawn at random). by: the column that orders rows, for "time"; that
+    of the texts, for "position"; that of texts by whose length parts are bounded, for "random". test, select, calibrate:
+    shares of all rows, or of the characters of each text.
+    cuts: for "time": the moments where select and test begin for all groups alike, and where the test ends, as the user wrote
+    them: `2017-07-01,2017-11-01`, the test alone: `2017-11-01`, or lengths: `12/4/4 months`. least: for "time": rows of
+    each group that select, calibrate and test have at least, such as a horizon.
     """
 
     kind: str = "stratified"
@@ -80,6 +83,8 @@ class SplitRule:
     test: float = 0.2
     select: float = 0.1
     calibrate: float = 0.05
+    cuts: str = ""
+    least: int = 1
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,14 @@ class Pipeline(Protocol):
         """The fitted transforms as JSON values."""
         ...
 
+    def kept(self) -> Mapping[str, NDArray[Any]]:
+        """What of the data itself goes into the bundle (the last rows of a series), as finite arrays; mostly empty."""
+        ...
+
+    def restore_kept(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `kept` gave, after `restore`. Raises BundleError for anything unexpected."""
+        ...
+
 
 class Task(ABC):
     """One application. See the top of this file."""
@@ -200,6 +213,9 @@ class Task(ABC):
 
     asks_rows: ClassVar[bool] = True
     """Whether a question is a row (one answer per example); False: the request alone is the question and the batch is empty."""
+
+    past_targets: ClassVar[bool] = False
+    """Whether targets are inputs, too, by their past: rows without a target are gaps and stay, and questions hold targets."""
 
     def __init__(self, schema: Schema, config: Recipe) -> None:
         self.schema = schema
@@ -222,8 +238,12 @@ class Task(ABC):
         """Small synthetic data on which the task visibly learns in seconds; None: the task makes its own data."""
 
     def pipeline(self, start: Pipeline | None) -> Pipeline | None:
-        """An unfitted pipeline, or `start` (a bundle's, for transfer). Default None: each field by its kind."""
-        return start
+        """An unfitted pipeline, or None: each field by its kind.
+
+        `start` is the pipeline of the bundle that training begins from, where there is one (`--from`): what its weights
+        depend on, such as a vocabulary, is to be taken over by keeping its fitted kinds.
+        """
+        return None
 
     def split(self) -> SplitRule:
         """How rows become parts where the author did not say."""
@@ -299,6 +319,14 @@ class Task(ABC):
         """Numbers for CalibratedRunner, fitted on the measured columns of the calibrate part. Default: none."""
         return {}
 
+    def asks(self, request: Any) -> bool:
+        """Whether a request is about rows. Default: as `asks_rows` says for all."""
+        return self.asks_rows
+
+    def question(self, pipeline: Pipeline) -> Table | None:
+        """The rows that are asked about where a question brings none (what comes next); None: a question needs rows."""
+        return None
+
     # proof -----------------------------------------------------------------------------------------------------------
     @abstractmethod
     def metrics(self, pipeline: Pipeline) -> Sequence[Metric]:
@@ -311,6 +339,10 @@ class Task(ABC):
     def baselines(self) -> Sequence[Baseline]:
         """What the network has to beat. At least one is trivial."""
         return ()
+
+    def figures(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Sequence[Mapping[str, Any]] | None:
+        """Figures of the measured columns, as events of the record (docs/architecture.md); None: by the targets' kinds."""
+        return None
 
     # old files -------------------------------------------------------------------------------------------------------
     @classmethod

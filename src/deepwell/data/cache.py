@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from deepwell.core.batch import Encoded, EncodedColumn, IntArray, Ragged
 from deepwell.core.errors import RunError
 from deepwell.core.examples import Examples
-from deepwell.core.table import Column, ImageFile
+from deepwell.core.table import Column, ImageFile, MaskFile
 from deepwell.store.arrays import ArrayCache, Writer, default_root, mapped
 
 SAMPLE = 16
@@ -178,7 +178,7 @@ def _cell(cell: Any) -> bytes:
     if isinstance(cell, str):
         text = cell.encode("utf-8", "surrogatepass")
         return b"s%d:%b" % (len(text), text)
-    if isinstance(cell, ImageFile):
+    if isinstance(cell, ImageFile | MaskFile):
         return _file(cell.path)
     if cell is None or isinstance(cell, (bool, int, float, np.generic)):
         return _cell(f"{type(cell).__name__} {cell!r}")

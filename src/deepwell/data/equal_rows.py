@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deepwell.core.table import Column, ImageFile, Table
+from deepwell.core.table import Column, ImageFile, MaskFile, Table
 
 UInts = NDArray[np.uint64]
 BLOCK = 1 << 16
@@ -81,7 +81,7 @@ def _cell(cell: Any, shared: set[int]) -> Any:
     """Something that can be hashed and is equal for equal cells."""
     if isinstance(cell, str) or cell is None:
         return cell
-    if isinstance(cell, ImageFile):
+    if isinstance(cell, ImageFile | MaskFile):
         return _file(cell.path, shared)
     if isinstance(cell, np.ndarray):
         return (cell.shape, _digest(np.ascontiguousarray(cell)))
@@ -92,7 +92,7 @@ def _cell(cell: Any, shared: set[int]) -> Any:
 
 def _shared_sizes(cells: Iterable[Any]) -> set[int]:
     """File sizes that several files have: only these need to be read, since files of different sizes differ."""
-    sizes = Counter(_size(cell.path) for cell in cells if isinstance(cell, ImageFile))
+    sizes = Counter(_size(cell.path) for cell in cells if isinstance(cell, ImageFile | MaskFile))
     return {size for size, count in sizes.items() if count > 1}
 
 

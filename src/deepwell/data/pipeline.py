@@ -20,8 +20,10 @@ from deepwell.core.fields import Schema
 from deepwell.core.table import Column, Table
 from deepwell.core.task import Pipeline
 from deepwell.data.cache import CHUNK_BYTES, SAMPLE, Columns, Encoding, Storage, content_key, fresh_bytes
+from deepwell.data.fields.boxes import Boxes
 from deepwell.data.fields.category import Category
 from deepwell.data.fields.kind import Kind, checked, find, has_kind
+from deepwell.data.fields.mask import Mask
 from deepwell.data.fields.number import Number
 from deepwell.data.fields.tags import Tags
 from deepwell.store import json
@@ -59,18 +61,36 @@ class FieldPipeline:
     Attributes:
         kinds_: column -> its Kind, in column order.
         storage: where encoded columns go; None: always into memory, as for questions. Not part of the state.
+        begun: the columns whose transforms go on from those of another model. Not part of the state.
     """
 
     def __init__(self, schema: Schema, kinds: Mapping[str, Kind] | None = None) -> None:
         self.schema = schema
         self.storage: Storage | None = None
+        self.begun: set[str] = set()
         given = kinds or {}
         used = [f for f in schema.fields if f.role in ("input", "target") and (f.name in given or has_kind(f.kind))]
         self.kinds_: dict[str, Kind] = {f.name: given[f.name] if f.name in given else find(f.kind)() for f in used}
 
+    def begin(self, start: FieldPipeline) -> None:
+        """Take over what the weights of another network, which read the arrays of `start`, depend on; `fit` leaves it.
+
+        That is what inputs of the same name and kind have learnt. Targets are learnt anew.
+        """
+        for name, kind in self.kinds_.items():
+            if name not in start.kinds_:
+                continue
+            fitted, mine, theirs = start.kinds_[name], self.schema[name], start.schema[name]
+            alike = mine.kind == theirs.kind if kind.fits_again else type(fitted) is type(kind)
+            if alike and mine.role == theirs.role == "input":
+                self.kinds_[name] = kind.begin(fitted)
+                self.begun |= {name}
+
     def fit(self, table: Table) -> FieldPipeline:
         """Learn every transform from the training rows; returns self."""
         for name, kind in self.kinds_.items():
+            if name in self.begun and not kind.fits_again:
+                continue
             field = self.schema[name]
             kind.fit(table[name], field, is_target=field.role == "target")
         return self
@@ -143,13 +163,13 @@ class FieldPipeline:
         return self._kind(name).decode(array)
 
     def classes(self, name: str) -> list[str]:
-        """The class names of a target category, or the tags of a target, in the order of their indices.
+        """The class names of a target of categories, boxes or masks, or the tags of a target, in the order of their indices.
 
         Raises DataError for another field.
         """
         kind = self._kind(name)
-        if not isinstance(kind, Category | Tags) or not kind.target_:
-            raise DataError(f"the column {name!r} has no classes: it is not a category that is a target")
+        if not isinstance(kind, Boxes | Category | Mask | Tags) or not kind.target_:
+            raise DataError(f"the column {name!r} has no classes: it is no target of categories, boxes, masks or tags")
         return kind.classes_
 
     def sizes(self) -> Mapping[str, tuple[int, ...]]:
@@ -159,6 +179,15 @@ class FieldPipeline:
     def state(self) -> dict[str, Any]:
         """Column -> {kind, state}, as JSON values."""
         return {n: {"kind": type(k).__name__.lower(), "state": k.state()} for n, k in self.kinds_.items()}
+
+    def kept(self) -> Mapping[str, NDArray[Any]]:
+        """Nothing: no row of the data goes into a bundle."""
+        return {}
+
+    def restore_kept(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """See Pipeline."""
+        if arrays:
+            raise BundleError(f"the bundle keeps data that these fields do not read: {sorted(arrays)[0]!r}")
 
     def restore(self, state: Mapping[str, Any]) -> FieldPipeline:
         """Take over what `state` gave; returns self. Raises BundleError for anything unexpected."""
@@ -171,7 +200,9 @@ class FieldPipeline:
                     f"the column {name!r} is of kind {self.schema[name].kind}; stored is {stored['kind']!r}"
                 )
             kind.restore(stored["state"])
-            if isinstance(kind, Category | Number | Tags) and kind.target_ != (self.schema[name].role == "target"):
+            if isinstance(kind, Boxes | Category | Number | Tags) and kind.target_ != (
+                self.schema[name].role == "target"
+            ):
                 raise BundleError(f"the stored transform of {name!r} does not fit its role {self.schema[name].role!r}")
         return self
 

@@ -20,6 +20,7 @@ from deepwell.data.fields.kind import has_kind
 from deepwell.data.fields.values import factorise
 from deepwell.data.recognition_checks import compare, describe
 from deepwell.data.recognition_columns import SPLIT_WORDS, Look, look, own_text, recognise_column
+from deepwell.data.recognition_series import with_series
 from deepwell.data.recognition_targets import check_target, default_target, target_field
 from deepwell.data.recognition_texts import check_other_language, named_by_files, settled, target_text
 
@@ -42,7 +43,7 @@ class Edits:
     roles: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     schema: Schema | None = None
-    task_roles: tuple[str, ...] = ()
+    task_roles: tuple[str, ...] = ("known_future",)
     tested: bool = True
 
 
@@ -66,6 +67,7 @@ def recognise(table: Table, edits: Edits | None = None) -> Schema:
     training = _Training(table, _training_rows(table, schema, edits))
     if edits.schema is None:
         schema = _with_target(schema, training, edits, own)
+        schema = with_series(schema, table, edits.roles, edits.kinds)
     schema = _with_edits(schema, edits)
     schema = Schema(tuple(_set_aside(f, forms[f.name], edits) for f in schema.fields))
     for target in schema.targets:
@@ -134,7 +136,8 @@ def _with_target(schema: Schema, training: _Training, edits: Edits, own: Mapping
 def _with_edits(schema: Schema, edits: Edits) -> Schema:
     for name, kind in edits.kinds.items():
         old = schema[name]
-        role = "input" if old.role in ("ignore", "id") and has_kind(kind) else old.role
+        readable = has_kind(kind) and kind != "time"  # times order rows, they are not read
+        role = "input" if old.role in ("ignore", "id") and readable else old.role
         if kind != old.kind:
             schema = schema.edit(name, kind=kind, role=role, reason=f"kind {kind} as given (recognised: {old.reason})")
     for name, role in edits.roles.items():
@@ -154,7 +157,7 @@ def _set_aside(field: Field, form: str, edits: Edits) -> Field:
         return field
     if field.kind == "id" and field.name not in edits.kinds:  # an id that the user wants to be read
         return replace(field, kind="number" if form == "number" else "category")
-    if has_kind(field.kind):
+    if has_kind(field.kind) and field.kind != "time":
         return field
     return replace(field, role="ignore", reason=f"set aside: {field.kind} columns are not read yet ({field.reason})")
 

@@ -20,6 +20,8 @@ from deepwell.core.fields import Field
 from deepwell.core.table import Column, Table
 from deepwell.data import recognition_texts
 from deepwell.data.fields import pictures
+from deepwell.data.fields.boxes import boxes_in_words, mostly_boxes
+from deepwell.data.fields.mask_pixels import is_masks, masks_in_words
 from deepwell.data.fields.values import factorise, key, missing, numbers
 
 PARSED = 0.95
@@ -62,7 +64,7 @@ class Look:
     """What was seen in a column.
 
     Attributes:
-        form: number, bool, text, image, points, time, vector, nested; for lists also dialogue, texts or tags.
+        form: number, bool, text, image, mask, boxes, points, time, vector, nested; for lists also dialogue, texts or tags.
         values: (rows,) float64 with NaN; for text what parses. parsed: share of present cells that are numbers.
         texts: for text the different present keys, how many rows have each, and (rows,) index into them (-1: missing).
         column: the cells, for numbers and truth values.
@@ -193,7 +195,7 @@ def _look_at_text(name: str, column: Column) -> Look:
 
 def _form(name: str, column: Column) -> str:
     if column.dtype == np.uint8 and column.ndim >= 3:
-        return "image"
+        return "mask" if is_masks(name, list(column[:100])) else "image"
     if column.ndim > 1:
         return "vector"
     if column.dtype.kind != "O":
@@ -202,8 +204,12 @@ def _form(name: str, column: Column) -> str:
         )
     cells = [cell for cell in column.tolist() if cell is not None]
     types = {type(cell) for cell in cells}
+    if cells and is_masks(name, cells[:100]):
+        return "mask"
     if cells and all(pictures.is_picture(cell) for cell in cells[:100]):
         return "image"
+    if mostly_boxes(cells, PARSED):
+        return "boxes"
     if any(issubclass(t, (list, tuple, dict, np.ndarray)) for t in types):
         return "points" if all(_pairs(cell) for cell in cells[:100]) else recognition_texts.list_form(name, cells)
     return "text"
@@ -229,6 +235,10 @@ def recognise_column(seen: Look, table: Table) -> Field:
         return field("category", "ignore", f"set aside: all {seen.rows:,} values are missing")
     if seen.form == "image":
         return field("image", "input", f"pictures in {seen.present:,} rows{seen.gaps}")
+    if seen.form == "mask":
+        return field("mask", "target", f"masks, whose pixels are classes{masks_in_words(table[seen.name])}{seen.gaps}")
+    if seen.form == "boxes":
+        return field("boxes", "target", f"{boxes_in_words(table[seen.name])} in {seen.present:,} rows{seen.gaps}")
     if seen.form == "points":
         return field("points", "input", f"lists of (x, y) in {seen.present:,} rows{seen.gaps}")
     if seen.form in ("dialogue", "texts", "tags"):
@@ -321,7 +331,8 @@ def _text_field(seen: Look, table: Table) -> Field:
         return field("number", "input", _numbers_as_text(seen, table))
     if _dates(seen):
         example = seen.keys[0]
-        return field("time", "ignore", f"set aside: dates or times as text, such as {example!r}; they are not read yet")
+        series = f"read only as the regular times of series (--role {seen.name}=order)"
+        return field("time", "ignore", f"set aside: dates or times as text, such as {example!r}; {series}")
     share = seen.distinct / seen.present
     if recognition_texts.is_language(seen.keys, seen.present):
         return field("text", "input", f"free text, {_texts(seen)}")

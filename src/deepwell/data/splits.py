@@ -1,7 +1,7 @@
 """Splits: which rows train, choose (select), calibrate and prove (test), and why.
 
 The author's parts win. Otherwise rows are drawn in proportion within each class (or tenth of a numeric target), rows of one
-group and equal rows stay in one part, or, for series, the last rows of each group are the test. Shares are those of the
+group and equal rows stay in one part; series are cut at the same moments: see split_times.py. Shares are those of the
 SplitRule; at most 20,000 rows test, 5,000 select and 5,000 calibrate, and small data give at least 20 rows to each as far as
 that takes no more than 25%, 15% and 10% of all. Parts cut from texts are also bounded in characters: see positions.py. A split
 is a pure function of table, schema, rule and key.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +20,9 @@ from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import PARTS, Part, Table
 from deepwell.core.task import SplitRule
-from deepwell.data import positions
+from deepwell.data import positions, split_times
 from deepwell.data.equal_rows import numbered, row_codes
-from deepwell.data.fields.values import factorise, is_missing, numbers
+from deepwell.data.fields.values import factorise, numbers
 from deepwell.data.gathering import gathered
 from deepwell.data.recognition_columns import SPLIT_WORDS
 
@@ -85,11 +84,12 @@ def split(table: Table, schema: Schema, rule: SplitRule, key: Key) -> Parts:
             f"{free:,} rows are too few to train on, to choose by and to prove with; at least {LEAST} are needed",
             repair="add rows" if free == len(table) else "add rows to the training part",
         )
-    units, togetherness = (np.arange(len(table)), "") if rule.kind == "time" else _units(table, schema, notes)
+    if rule.kind == "time":
+        return _by_time(table, schema, assignment, rule, reason)
+    units, togetherness = _units(table, schema, notes)
     how = _Cut(table, schema, rule, units, key.fold("split").numpy(), positions.most_rows(table, schema, rule, MOST))
     cut = how.cut(assignment, bool(reason))
-    if rule.kind != "time":
-        _keep_classes(table, schema, assignment, official, units)
+    _keep_classes(table, schema, assignment, official, units)
     if reason:
         notes += _leaks(table, schema, official)
         reason += f"; {', '.join(cut)} cut from the author's rows" if cut else ""
@@ -115,6 +115,24 @@ def _by_position(
     how = f"by position, cut at line ends: {positions.places(wanted)}" if wanted else ""
     notes += [*_leaks(table, schema, assignment), *positions.notes(whole[rule.by], pieces.part, schema)]
     parts = _parts(whole, pieces.part, rule, "; ".join(filter(None, [reason, how])), notes)
+    return replace(parts, cut=whole)
+
+
+def _by_time(table: Table, schema: Schema, assignment: Assignment, rule: SplitRule, reason: str) -> Parts:
+    """The parts of series; rows after the end of the test are left out."""
+    shares = {TEST: rule.test, SELECT: rule.select, CALIBRATE: rule.calibrate}
+
+    def many(rows: int, part: int) -> int:
+        return how_many(rows, shares[part], part)
+
+    found, how = split_times.cut(table, schema, rule, assignment, many)
+    kept = np.flatnonzero(found != split_times.LEFT_OUT)
+    reason = f"{reason}; {how}" if reason else how
+    if len(kept) == len(table):
+        return _parts(table, found, rule, reason, [])
+    after = len(table) - len(kept)
+    whole = gathered(table, kept)
+    parts = _parts(whole, found[kept], rule, reason, [f"{after:,} rows after the end of the test are left out"])
     return replace(parts, cut=whole)
 
 
@@ -192,9 +210,6 @@ class _Cut:
     @property
     def words(self) -> str:
         """The rule in words."""
-        if self.rule.kind == "time":
-            groups = self.schema.of("group")
-            return f"by time: the last rows{' of each ' + repr(groups[0].name) if groups else ''} are the test"
         field = self._stratum_field()
         if field is None:
             return "drawn at random"
@@ -214,9 +229,6 @@ class _Cut:
         return self._draw(assignment, TRAIN, wanted)
 
     def _draw(self, assignment: Assignment, source: int, wanted: dict[int, int]) -> list[str]:
-        if self.rule.kind == "time":
-            self._last(assignment, source, wanted)
-            return [PARTS[part] for part in wanted]
         strata = self._strata()
         for part, count in wanted.items():
             pool = assignment == source  # a mask, since places would take eight bytes a row
@@ -245,25 +257,6 @@ class _Cut:
             np.unique(np.quantile(values[finite], np.linspace(0, 1, BINS + 1)[1:-1])) if finite.any() else np.zeros(0)
         )
         return np.where(finite, np.digitize(values, edges), -1).astype(np.int8)
-
-    def _last(self, assignment: Assignment, source: int, wanted: dict[int, int]) -> None:
-        """The last rows of each group become the later parts: ... train | select | calibrate | test."""
-        pool = np.flatnonzero(assignment == source)
-        moments = _moments(self.table, self.schema, self.rule)[pool]
-        groups = [f.name for f in self.schema.of("group")]
-        group = numbered(row_codes(self.table, groups)[pool]) if groups else np.zeros(len(pool))
-        order = np.lexsort((pool, moments, group))
-        starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-        total = len(pool)
-        for rows in np.split(order, starts[1:]):
-            end = len(rows)
-            for part in sorted(wanted, reverse=True):
-                start = end - round(len(rows) * wanted[part] / total)
-                # Rows of one moment stay together, unless they are all rows of the group.
-                tied = int(np.searchsorted(moments[rows[:end]], moments[rows[start]])) if start < end else start
-                start = tied or start
-                assignment[pool[rows[start:end]]] = part
-                end = start
 
 
 def how_many(rows: int, share: float, part: int, most: Mapping[int, int] = MOST) -> int:
@@ -354,38 +347,6 @@ def _leaks(table: Table, schema: Schema, official: Assignment) -> list[str]:
     if not seen:
         return []
     return [f"{seen:,} of {int(test.sum()):,} rows of the author's test part equal a row of the training part"]
-
-
-def _moments(table: Table, schema: Schema, rule: SplitRule) -> NDArray[np.float64]:
-    """(rows,): numbers that grow with time. Raises DataError for a value that cannot be ordered."""
-    orders = [rule.by] if rule.by else [f.name for f in schema.of("order")][:1]
-    if not orders:
-        return np.arange(len(table), dtype=np.float64)
-    column = table[orders[0]]
-    if column.dtype.kind in "mM":
-        return column.astype("datetime64[us]").astype(np.float64)
-    values, bad = numbers(column)
-    if bad.any():
-        values = np.array([_moment(cell) for cell in column.tolist()], np.float64)
-    if np.isnan(values).any():
-        row = int(np.flatnonzero(np.isnan(values))[0])
-        raise DataError(
-            f"the rows are ordered by {orders[0]!r}, but its value {column[row]!r} is neither a number nor a date such as "
-            "2024-01-31 or 2024-01-31 12:30:00",
-            where=table.where(row),
-        )
-    return values
-
-
-def _moment(cell: object) -> float:
-    text = str(cell).strip()
-    if is_missing(cell):
-        return float("nan")
-    try:
-        moment = datetime.fromisoformat(f"{text}-01" if len(text) == 7 else text)
-    except ValueError:
-        return float("nan")
-    return (moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta(0)) - datetime.min).total_seconds()
 
 
 def _parts(table: Table, assignment: Assignment, rule: SplitRule, reason: str, notes: Sequence[str]) -> Parts:

@@ -7,13 +7,13 @@ answers some are drawn at random, not picked for beauty; the wrong ones that are
     reliability  bins [{confidence, accuracy, low, high, count}]
     bars         labels [n], values [n]: F1 by class; mean absolute error by tenth of the truth
     roc          points [[false positive rate, true positive rate]]
+    fan          history [b], truth [h], answer [h], low [h], high [h], labels [b + h]: a forecast (of the task itself)
+    lines        x [n], series [{name, values [n]}], x_label, y_label: curves (likewise)
     residuals    truth [n], answer [n] (at most 500, evenly drawn), edges [b + 1], counts [b] of answer - truth of all rows
 """
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import IntArray
-from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key, permutation
 from deepwell.core.scores import Columns
-from deepwell.core.table import ImageFile, Table
+from deepwell.core.table import Table
 from deepwell.core.task import Pipeline
+from deepwell.evaluation import tag_figures
 from deepwell.evaluation.calibration import reliability
+from deepwell.evaluation.drawn import Drawing, thumbnail
 from deepwell.metrics.classification import f1
 
 Event = dict[str, Any]
@@ -42,7 +43,8 @@ LONGEST_CELL = 300
 """Characters of a cell of the showcase; many columns are narrow, and a sentence should be whole."""
 WRITTEN = ("text", "tags")
 """Kinds of targets whose answers are more or less right."""
-THUMBNAIL = 96
+DRAWN = ("boxes", "mask")
+"""Kinds of targets that are shown on their picture. Their answers are more or less right, too."""
 KEY = Key(0).fold("showcase")
 
 
@@ -57,6 +59,8 @@ def figures(
     events: list[Event] = []
     for field in schema.targets:
         name = field.name
+        if field.kind == "tags" and len(columns.get(f"{name}.present", ())):
+            events += tag_figures.figures(name, pipeline.classes(name), columns)
         if not len(columns.get(f"{name}.truth", ())):
             continue
         if field.kind == "category":
@@ -131,23 +135,32 @@ def _number(name: str, columns: Columns, unit: str) -> list[Event]:
     return events
 
 
-def showcase(rows: Table, schema: Schema, answers: Table, columns: Columns, index: IntArray | None) -> list[Event]:
+def showcase(
+    rows: Table,
+    schema: Schema,
+    answers: Table,
+    columns: Columns,
+    index: IntArray | None,
+    pipeline: Pipeline | None = None,
+) -> list[Event]:
     """Example rows of the first measured target: some right ones, and the worst mistakes; `examples` events.
 
     Args:
         rows: the raw rows of the part. answers: one line per raw row, as predicted. columns: measured columns, one line per
-            example. index: (examples,) the raw row of each example; None: the same order.
+            example. index: (examples,) the raw row of each example; None: the same order. pipeline: reads true masks.
     Returns:
         Events with the keys event, title, columns, rows; nothing where examples are not rows or nothing was measured.
     """
     known = [f for f in schema.targets if f.name in rows and f.name in answers and len(answers) == len(rows)]
-    target = next((f for f in known if f.kind in WRITTEN or len(columns.get(f"{f.name}.truth", ()))), None)
+    vague = (*WRITTEN, *DRAWN)
+    target = next((f for f in known if f.kind in vague or len(columns.get(f"{f.name}.truth", ()))), None)
     if target is None or not columns:
         return []
     pictures = [f for f in schema.inputs if f.kind == "image"]
-    inputs = [*pictures, *(f for f in schema.inputs if f.kind != "image")][:SHOWN_INPUTS]
+    draws = Drawing.of(target, rows[pictures[0].name], pipeline) if target.kind in DRAWN and pictures else None
+    inputs = [*(pictures[draws is not None :]), *(f for f in schema.inputs if f.kind != "image")][:SHOWN_INPUTS]
     heads = [("row", "text"), (f"{target.name}, true", target.kind), (f"{target.name}, answered", target.kind)]
-    if target.kind not in WRITTEN:
+    if target.kind not in vague:
         heads.append(("probability of the answer" if target.kind == "category" else "error", "number"))
     heads += [(f.name, f.kind) for f in inputs]
     events: list[Event] = []
@@ -156,8 +169,10 @@ def showcase(rows: Table, schema: Schema, answers: Table, columns: Columns, inde
         for example in chosen:
             row = int(example if index is None else index[example])
             cells = [_cell(f, rows[f.name][row], LONGEST_CELL) for f in inputs]
-            ends = [_cell(target, side[target.name][row], LONGEST_CELL) for side in (rows, answers)]
-            if target.kind not in WRITTEN:
+            true, answer = (side[target.name][row] for side in (rows, answers))
+            ends = [_cell(target, value, LONGEST_CELL) for value in (true, answer)] if draws is None else []
+            ends += [] if draws is None else [draws.cell(row, true, true=True), draws.cell(row, answer, true=False)]
+            if target.kind not in vague:
                 ends.append(_surety(target, columns, int(example)))
             lines.append([rows.where(row), *ends, *cells])
         if lines:
@@ -187,10 +202,17 @@ def answered(schema: Schema, answers: Table, count: int = SHOWN_EACH) -> list[Ev
 def choose(target: Field, columns: Columns, count: int = SHOWN_EACH) -> list[tuple[str, IntArray]]:
     """(title, at most `count` examples) of right answers, drawn at random, and of the worst ones, worst first.
 
-    Of answers that are neither right nor wrong (texts, tags) some are drawn at random.
+    Of answers that are neither right nor wrong (texts, tags, boxes, masks) some are drawn at random; the worst are known where
+    a measured column `TARGET.quality` tells how good each is (higher is better).
     """
-    if target.kind in WRITTEN:
-        return [("Answers drawn at random", permutation(len(next(iter(columns.values()))), KEY)[:count])]
+    if target.kind in (*WRITTEN, *DRAWN):
+        drawn = permutation(len(next(iter(columns.values()))), KEY)
+        found = [("Answers drawn at random", drawn[:count])]
+        quality = columns.get(f"{target.name}.quality")
+        if quality is not None and np.isfinite(quality).any():
+            order = np.argsort(np.where(np.isfinite(quality), quality, np.inf), kind="stable")
+            found.append(("The worst answers", order[: min(count, np.count_nonzero(np.isfinite(quality)))]))
+        return found
     truth, answer = columns[f"{target.name}.truth"], columns[f"{target.name}.answer"]
     if target.kind == "category":
         good, bad = np.flatnonzero(truth == answer), np.flatnonzero(truth != answer)
@@ -216,7 +238,7 @@ def _surety(target: Field, columns: Columns, example: int) -> float | None:
 def _cell(field: Field, value: Any, longest: int) -> Any:
     """A raw value as a cell: a number, text of at most `longest` characters, or {png: base64} for a picture."""
     if field.kind == "image":
-        return _thumbnail(value)
+        return thumbnail(value)
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (isinstance(value, float) and not np.isfinite(value)):
@@ -225,25 +247,6 @@ def _cell(field: Field, value: Any, longest: int) -> Any:
         return value
     text = str(value)
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _thumbnail(cell: Any) -> Any:
-    """{png: base64} of a picture, at most 96 pixels a side; what is wrong with it, if it cannot be read."""
-    from PIL import Image
-
-    from deepwell.data.fields import pictures
-
-    try:
-        with pictures.quiet():
-            height, width = pictures.measure(cell)
-            scale = min(1.0, THUMBNAIL / max(height, width))
-            pixels = pictures.decode(cell, 3, max(1, round(height * scale)), max(1, round(width * scale)))
-    except DataError as error:
-        return cell.path if isinstance(cell, ImageFile) else error.what
-    grey = bool((pixels == pixels[:1]).all())
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels[0] if grey else pixels.transpose(1, 2, 0))).save(buffer, "PNG")
-    return {"png": base64.b64encode(buffer.getvalue()).decode()}
 
 
 def _event(kind: str, target: str, title: str, data: Event) -> Event:

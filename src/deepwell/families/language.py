@@ -26,7 +26,7 @@ from deepwell.data.fields.values import is_missing
 from deepwell.evaluation import ngrams
 from deepwell.evaluation.ngrams import NGrams
 
-TOKENS, FROM, UNTIL, COUNTED = "tokens", "tokens.from", "tokens.until", "counted"
+TOKENS, FROM, UNTIL, COUNTED, HELD = "tokens", "tokens.from", "tokens.until", "counted", "held"
 SMALL = 2_000_000
 """Characters of text below which a vocabulary of characters is chosen; of dialogues words are always joined, so that more turns
 are seen at once (DailyDialog, after the same short training: 1.005 nats per character, 1.065 with characters)."""
@@ -38,6 +38,8 @@ MOST_GRAMS = 1_500_000
 """Counted grams that a network keeps at the most; each takes about 16 bytes of its file."""
 LONG_TOKEN = 16
 """Characters of a token: three times those of the mean one of English."""
+HELD_SHARE, HELD_WINDOWS = 20, 6
+"""One stretch in HELD_SHARE is set apart, of so many windows, so that what the network learnt around it says little about it."""
 MANY = 50
 """Of so many documents a network has learnt how they begin."""
 
@@ -181,13 +183,23 @@ def held_out_counts(tokens: NDArray[np.int32], model: NGrams) -> NDArray[np.floa
 def training_windows(tokens: NDArray[np.int32], context: int, counted: NDArray[np.float16] | None) -> Windows:
     """Windows of `context` + 1 tokens that begin `context` apart and move with each epoch; all of their tokens count.
 
-    A text that is shorter than a window is read as a ring, and each of its tokens counts once.
+    A text that is shorter than a window is read as a ring, and each of its tokens counts once. With counts each token also
+    tells whether it is set apart (HELD): a network that reads the text often learns from those only how far to trust counts.
     """
     count = max(1, (len(tokens) - 1) // context) if len(tokens) > 1 else 0
     starts = np.arange(count, dtype=np.int64) * context
     beside = {FROM: np.zeros(count, np.int64), UNTIL: np.full(count, min(context, len(tokens) - 1), np.int64)}
-    flat: dict[str, NDArray[Any]] = {TOKENS: tokens} if counted is None else {TOKENS: tokens, COUNTED: counted}
+    flat: dict[str, NDArray[Any]] = {TOKENS: tokens}
+    if counted is not None:
+        flat |= {COUNTED: counted, HELD: set_apart(len(tokens), context)}
     return Windows(flat, starts, context + 1, beside, shift=context)
+
+
+def set_apart(count: int, context: int) -> NDArray[np.uint8]:
+    """(count,) 1 for tokens of every HELD_SHARE-th stretch of a text; there is one such stretch at least, if it has 20 tokens."""
+    stretch = max(1, min(HELD_WINDOWS * context, count // HELD_SHARE))
+    stretches = np.arange(count) // stretch
+    return np.asarray(stretches % HELD_SHARE == HELD_SHARE // 2, np.uint8)
 
 
 def asked_windows(tokens: NDArray[np.int32], bounds: IntArray, context: int, fresh: int) -> Windows:

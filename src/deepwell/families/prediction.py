@@ -68,7 +68,7 @@ class Prediction(Task):
 
     def pipeline(self, start: Pipeline | None) -> Pipeline | None:
         """Each field by its kind, numbers with positions."""
-        return start or FieldPipeline(self.schema, self.kinds())
+        return FieldPipeline(self.schema, self.kinds())
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
         """One row, one example, scalar fields stacked by kind.

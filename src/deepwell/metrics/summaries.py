@@ -30,7 +30,8 @@ _UNSPACED = (
 
 def unspaced(sign: str) -> bool:
     """Whether a character belongs to a script without spaces between words."""
-    return any(low <= ord(sign) <= high for low, high in _UNSPACED)
+    code = ord(sign)
+    return code >= _UNSPACED[0][0] and any(low <= code <= high for low, high in _UNSPACED)
 
 
 def words(text: str) -> list[str]:

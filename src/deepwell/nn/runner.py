@@ -73,7 +73,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def to_tensor(array: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
     """A copy of an array on a device. float16 and float64 become float32; integers and booleans keep their type."""
     if array.dtype.kind == "f":
-        array = array.astype(np.float32)
+        array = array.astype(np.float32, copy=False)
     return torch.tensor(array).to(device)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Data = Mapping[str, Any]
 POINTS = 800
 """Most points drawn of one curve or cloud; more are thinned evenly."""
+MOST_COLOURS = 12
+"""Labels that points of a map are coloured by."""
 LARGEST = 1e100
 """Beyond this, distances between numbers, and what matplotlib makes of them, leave the range of floats."""
 
@@ -256,9 +258,106 @@ def bars(data: Data, prefix: str) -> list[Markup]:
         return [inline(figure, "Values by name", said, prefix)]
 
 
+def fan(data: Data, prefix: str) -> list[Markup]:
+    """A forecast: history [b], then truth, answer, low, high [h] and labels [b + h] of the steps; null where unknown.
+
+    low, high: the interval of each step, empty where there is none. Raises ValueError where the lengths do not fit together.
+    """
+    history, truth, answer, low, high = (_floats(data[k]) for k in ("history", "truth", "answer", "low", "high"))
+    labels, before, ahead = [visible(v, 24) for v in data["labels"]], len(history), len(answer)
+    if len(truth) != ahead or len(low) != len(high) or len(low) not in (0, ahead) or len(labels) != before + ahead:
+        raise ValueError(f"a forecast of {ahead} steps after {before} has other numbers of values or labels")
+    steps = np.arange(before, before + ahead)
+    with drawing():
+        figure, axes = canvas(2.5)
+        if len(low):
+            axes.fill_between(steps, low, high, color=ACCENT, alpha=0.2, linewidth=0, label="interval")
+        mark = "." if before + ahead <= 60 else ""
+        known = np.concatenate([history, truth])
+        axes.plot(
+            np.arange(before + ahead), known, color=MUTED, marker=mark, markersize=4, linewidth=1.1, label="truth"
+        )
+        axes.plot(steps, answer, color=ACCENT, marker=mark, markersize=4, linewidth=1.6, label="answer")
+        if before:
+            axes.axvline(before - 0.5, color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+        _named_ticks(axes, labels)
+        figure.legend(loc="outside upper left", ncols=3, handlelength=1.4, columnspacing=1.2)
+        _grid(axes)
+        missed = np.abs(answer - truth)
+        error = number(float(np.nanmean(missed))) if np.isfinite(missed).any() else number(None)
+        said = f"{ahead} steps after {before}; mean absolute error {error}"
+        if len(low) and np.isfinite(missed).any():
+            inside = ((truth >= low) & (truth <= high))[np.isfinite(missed)]
+            said += f"; {number(100 * float(inside.mean()), 3)}% of the truth inside the interval"
+        return [inline(figure, "Forecast against the truth", said, prefix)]
+
+
+def _named_ticks(axes: Axes, labels: Sequence[str]) -> None:
+    """Names at some places of the horizontal axis, few enough to stand side by side."""
+    longest = max(map(len, labels), default=1)
+    few = max(2, min(6, 54 // max(1, longest)))
+    places = [int(p) for p in np.linspace(0, len(labels) - 1, min(few, len(labels))).round()]
+    axes.set_xticks(places, [labels[p] for p in places])
+    if len(places) > 1 and longest > 12:  # the outer ones stay within the figure
+        ticks = axes.get_xticklabels()
+        ticks[0].set_horizontalalignment("left")
+        ticks[-1].set_horizontalalignment("right")
+
+
+def lines(data: Data, prefix: str) -> list[Markup]:
+    """x [n] (numbers or names), series [{name, values [n]}], x_label, y_label: at most 8 curves over one axis."""
+    named = all(isinstance(v, str) for v in data["x"])
+    x = np.arange(len(data["x"])) if named else _floats(data["x"])
+    looks = [(colour, style) for style in ("-", (0, (4, 2))) for colour in (ACCENT, SECOND, MUTED, INK)]
+    x_label, y_label = visible(data.get("x_label", ""), 60), visible(data.get("y_label", ""), 40)
+    with drawing():
+        figure, axes = canvas(2.5)
+        said = []
+        for series, (colour, style) in zip(data["series"], looks, strict=False):
+            values, name = _floats(series["values"]), visible(series["name"], 24)
+            if len(values) != len(x):
+                raise ValueError(f"the curve {name!r} has {len(values)} values for {len(x)} places")
+            mark = "." if len(x) <= 40 else ""
+            axes.plot(x, values, color=colour, linestyle=style, linewidth=1.4, marker=mark, markersize=4, label=name)
+            seen = values[np.isfinite(values)]
+            said += [f"{name} from {number(float(seen[0]))} to {number(float(seen[-1]))}"] if len(seen) else []
+        axes.set(xlabel=x_label, ylabel=y_label)
+        if named:
+            _named_ticks(axes, [visible(v, 24) for v in data["x"]])
+        if len(data["series"]) > 1:
+            figure.legend(loc="outside upper left", ncols=4, handlelength=1.6, columnspacing=1.2)
+        _grid(axes)
+        return [inline(figure, f"{y_label or 'Values'} by {x_label or 'place'}", "; ".join(said), prefix)]
+
+
+def map_(data: Data, prefix: str) -> list[Markup]:
+    """Points x, y [n], and label [n] of each (or none at all): a plane, coloured by the most frequent labels."""
+    x, y = _floats(data["x"]), _floats(data["y"])
+    label = [visible(v, 18) for v in data.get("label", [])]
+    if len(x) != len(y) or len(label) not in (0, len(x)):
+        raise ValueError(f"a map of {len(x)} points has {len(y)} heights and {len(label)} labels")
+    names = sorted(set(label), key=lambda name: (-label.count(name), name))[:MOST_COLOURS]
+    chosen = np.array([names.index(name) if name in names else -1 for name in label] or np.zeros(len(x)))
+    from matplotlib.colors import hsv_to_rgb
+
+    with drawing():
+        figure, axes = canvas(4.2)
+        axes.scatter(x[chosen < 0], y[chosen < 0], s=7, color=MUTED, alpha=0.5, linewidths=0)
+        for place, name in enumerate(names or [""]):
+            colour = hsv_to_rgb((place / max(1, len(names)), 0.62, 0.72)) if len(names) > 1 else ACCENT
+            axes.scatter(
+                x[chosen == place], y[chosen == place], s=9, color=colour, alpha=0.75, linewidths=0, label=name
+            )
+        axes.set(xlabel=visible(data.get("x_label", ""), 60), ylabel=visible(data.get("y_label", ""), 40))
+        if names:
+            figure.legend(loc="outside right upper", markerscale=2, handletextpad=0.2)
+        said = f"{len(x)} points" + (f"; most frequent: {', '.join(names)}" if names else "")
+        return [inline(figure, "Rows on a plane", said, prefix)]
+
+
 BY_KIND = {
     "confusion": confusion, "reliability": reliability, "roc": roc, "residuals": residuals, "scatter": residuals,
-    "histogram": histogram, "bars": bars,
+    "histogram": histogram, "bars": bars, "fan": fan, "lines": lines, "map": map_,
 }  # fmt: skip
 """The figure events that a report can draw: kind -> (data, id prefix) -> one or more pictures."""
 

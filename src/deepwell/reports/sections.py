@@ -248,7 +248,7 @@ def _errors(story: Story) -> View | None:
 
 _FIGURES = {
     "confusion": "Confusion", "reliability": "Reliability", "roc": "ROC", "residuals": "Answers",
-    "scatter": "Answers", "histogram": "Distribution", "bars": "Values",
+    "scatter": "Answers", "histogram": "Distribution", "bars": "Values", "fan": "Forecast", "lines": "Curves",
 }  # fmt: skip
 
 
@@ -274,7 +274,7 @@ def _examples(story: Story) -> View | None:
     for event in story.examples.values():
         names = [c["name"] for c in event["columns"]]
         rows = [[_example_cell(cell) for cell in row] for row in _without_folder(event["rows"][:SHOWN_EXAMPLES])]
-        pictures = any("png" in cell for row in rows for cell in row)
+        pictures = max((sum("png" in cell for cell in row) for row in rows), default=0)
         if rows:
             tables.append({
                 "title": event.get("title", ""), "names": names, "rows": rows, "pictures": pictures,

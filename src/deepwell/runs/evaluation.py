@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from deepwell.core.examples import Picked
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import Runner
 from deepwell.core.scores import Columns
-from deepwell.core.task import Baseline
+from deepwell.core.task import Baseline, Pipeline, Task
 from deepwell.evaluation import figures, intervals
 from deepwell.evaluation.calibration import expected_calibration_error
 from deepwell.evaluation.measure import measure
@@ -98,7 +100,7 @@ def evaluate(
         record.emit({"event": "baseline", **of, **compared, "wall": {"seconds": seconds}})
     trivial = [baseline.name for baseline, _, _ in fitted if baseline.kind == "trivial"]
     sentence = verdict(scores[0], primary, trivial)
-    for figure in () if hurry else figures.figures(task.schema, pipeline, columns):
+    for figure in () if hurry else _figures(task, columns, pipeline):
         record.emit(figure)
     after = {t.name: reliability_error(columns, t.name) for t in task.schema.targets}
     if any(e is not None for e in after.values()):
@@ -111,13 +113,19 @@ def evaluate(
     if hurry:
         shown = []
     elif task.asks_rows:
-        shown = figures.showcase(rows, task.schema, answers.table, columns, examples.rows)
+        shown = figures.showcase(rows, task.schema, answers.table, columns, examples.rows, pipeline)
     else:
         shown = figures.answered(task.answers(pipeline), answers.table)
     for event in shown:
         record.emit(event)
     record.emit({"event": "verdict", "text": sentence.text, "winner": sentence.winner})
     return answers
+
+
+def _figures(task: Task, columns: Columns, pipeline: Pipeline) -> Sequence[Mapping[str, Any]]:
+    """The task's own figures; where it has none, those of its targets' kinds."""
+    own = task.figures(columns, pipeline)
+    return figures.figures(task.schema, pipeline, columns) if own is None else own
 
 
 def reliability_error(columns: Columns, target: str) -> float | None:
@@ -133,10 +141,12 @@ def _answers(prepared: Prepared, predictor: Predictor) -> Answers:
     """The model's answers on the test rows, next to the truth where there is one; to the default request without rows."""
     if not prepared.task.asks_rows:
         return predictor.predict()
-    rows = prepared.parts.test.rows
-    answers = predictor.answer(prepared.examples["test"], len(rows))
+    rows, examples = prepared.parts.test.rows, prepared.examples["test"]
+    if examples.answered is not None:
+        examples = Picked(examples, examples.answered)
+    answers = predictor.answer(examples, len(rows))
     targets = [t for t in prepared.task.schema.targets if t.name in rows]
-    if not targets or len(answers) != len(rows):
+    if not targets or examples.rows is None or len(answers) != len(rows):
         return answers
     beside = {f"{t.name}.truth": rows[t.name] for t in targets}
     beside[ROW] = np.array([rows.where(i) for i in range(len(rows))], dtype=object)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.table import PARTS, Column, ImageFile, Table
+from deepwell.core.table import PARTS, Column, ImageFile, MaskFile, Table
 from deepwell.runs.options import IN_MEMORY
 from deepwell.store.files import sha256
 
@@ -35,8 +35,15 @@ def fingerprint(table: Table) -> dict[str, Any]:
     if not paths:
         for name, column in table.columns.items():
             total.update(_bytes(name))
-            total.update(column.tobytes() if column.dtype != object else _bytes("\x1f".join(map(str, column))))
+            total.update(column.tobytes() if column.dtype != object else _bytes("\x1f".join(map(_text, column))))
     return {"files": listed, "file_count": len(paths), "rows": len(table), "sha256": total.hexdigest()}
+
+
+def _text(cell: Any) -> str:
+    """A cell as text that tells it from others; that of a long array leaves most of its values out, so its hash stands for it."""
+    if not isinstance(cell, np.ndarray):
+        return str(cell)
+    return f"{cell.dtype} {cell.shape} {hashlib.sha256(np.ascontiguousarray(cell).tobytes()).hexdigest()}"
 
 
 def _bytes(text: str) -> bytes:
@@ -70,7 +77,7 @@ def file_parts(table: Table, assignment: NDArray[np.int8]) -> dict[str, HashedFi
         if Path(path).is_file():
             digest = sha256(Path(path))
             paths.setdefault(digest, path)
-            found.setdefault(digest, set()).update(PARTS[p] for p in parts)
+            found.setdefault(digest, set()).update(PARTS[p] for p in parts if p >= 0)  # below 0: in no part
 
     origin = table.origin
     for number, path in enumerate(origin.files if origin else ()):
@@ -84,9 +91,9 @@ def file_parts(table: Table, assignment: NDArray[np.int8]) -> dict[str, HashedFi
 
 
 def _pictures(table: Table) -> list[Column]:
-    """The columns that hold references to pictures."""
+    """The columns that hold references to pictures and masks."""
     columns = [c for c in table.columns.values() if c.dtype == object]
-    return [c for c in columns if isinstance(next((v for v in c if v is not None), None), ImageFile)]
+    return [c for c in columns if isinstance(next((v for v in c if v is not None), None), ImageFile | MaskFile)]
 
 
 def _paths(table: Table) -> list[str]:

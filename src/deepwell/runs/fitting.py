@@ -13,6 +13,7 @@ import torch
 from deepwell.bundle.contents import Contents
 from deepwell.bundle.write import check
 from deepwell.core import config as knobs
+from deepwell.core.batch import Batch
 from deepwell.core.errors import BundleError, RunError
 from deepwell.core.examples import Examples
 from deepwell.core.keys import Key
@@ -20,8 +21,8 @@ from deepwell.core.runner import Sink
 from deepwell.core.task import Chosen, Sizes, Task
 from deepwell.data.cache import bytes_per_example
 from deepwell.evaluation.measure import BATCH, measure
-from deepwell.nn.runner import TorchRunner
-from deepwell.runs import expected
+from deepwell.nn.runner import TorchRunner, evaluating, to_tensor
+from deepwell.runs import expected, transfer
 from deepwell.runs.options import TrainOptions
 from deepwell.runs.planning import ceiling, planned
 from deepwell.runs.prepare import Prepared, prepare
@@ -30,7 +31,6 @@ from deepwell.training import budget, loop, plan
 from deepwell.training.allocation import kept
 from deepwell.training.checkpoints import SECONDS, Checkpoint, Checkpoints
 from deepwell.training.decisions import Decisions, Proposal
-from deepwell.training.feed import Feed
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,13 @@ def fit(
     torch.manual_seed(Key(options.seed).fold("network").seed)
     network = task.network(sizes)
     task.prime(network, prepared.pipeline)
+    begun = _begin(prepared, network, options)
     _check_handing_over(_contents(prepared, network.state_dict(), sizes), type(task))
     transforms = task.augment(examples, prepared.pipeline)
     if not course.resumed:
         _introduce(task, network, transforms, record)
+        for event in begun:
+            record.emit(event)
     job = replace(_job(prepared, network, options, seconds, course), transforms=transforms, sink=record, stop=stop)
     with kept():
         job = planned(job, fixed={*options.plan, *(["device"] if options.device != plan.AUTO else [])})
@@ -172,6 +175,20 @@ def _introduce(task: Task, network: torch.nn.Module, transforms: Sequence[Any], 
             record.emit(follows(0, "augmentation", transform.what, transform.why))
 
 
+def _begin(prepared: Prepared, network: torch.nn.Module, options: TrainOptions) -> list[dict[str, Any]]:
+    """Give the network the weights that it begins from, and freeze what stays; gives what was decided, as events."""
+    if prepared.start is None:
+        return []
+    taken = transfer.copy(network, prepared.pipeline, prepared.schema, prepared.start)
+    events = [follows(0, "first weights", *taken.told(prepared.start))]
+    if options.freeze:
+        names = transfer.frozen(network, options.freeze, taken.taken)
+        numbers = sum(p.numel() for p in network.parameters() if not p.requires_grad)
+        value = f"{', '.join(options.freeze)}: {len(names)} parameters, {numbers:,} numbers"
+        events.append(follows(0, "frozen", value, "asked for; running statistics among them stay, too"))
+    return events
+
+
 def _expecting(job: loop.Job, prepared: Prepared, sizes: Sizes, options: TrainOptions, course: Course) -> loop.Job:
     """The job with time kept for what follows training, which the untrained network rehearses; told what it will take."""
 
@@ -211,22 +228,20 @@ def _judge(prepared: Prepared) -> Callable[[torch.nn.Module], Mapping[str, float
 
 
 def losses(task: Task, network: torch.nn.Module, examples: Examples) -> dict[str, float]:
-    """The mean loss and its parts over examples, without dropout or gradients."""
+    """The mean loss and its parts over examples, without dropout or gradients; in batches as measuring has them."""
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    feed, key = Feed(examples, device), Key(0).fold("judge")
-    training = network.training
-    network.eval()
+    key = Key(0).fold("judge")
     sums: dict[str, float] = {}
     units = 0.0
-    with torch.no_grad():
-        for start in range(0, examples.count or 0, BATCH):
-            index = np.arange(start, min(start + BATCH, examples.count or 0))
-            torch.default_generator.manual_seed(key.fold(start).seed)
-            loss = task.loss(network, feed.batch(index, key), key.fold(start))
+    with torch.no_grad(), evaluating(network):
+        for batch in examples.batches(BATCH, key):
+            draw = key.fold(int(batch.examples[0]))
+            torch.default_generator.manual_seed(draw.seed)
+            there = Batch({name: to_tensor(array, device) for name, array in batch.arrays.items()}, batch.examples)
+            loss = task.loss(network, there, draw)
             units += float(loss.units)
             for name, value in {"loss": loss.total, **loss.parts}.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
-    network.train(training)
     return {name: total / units for name, total in sums.items()}
 
 
@@ -255,6 +270,7 @@ def _contents(prepared: Prepared, weights: Mapping[str, torch.Tensor], sizes: Si
         evidence={},
         card="",
         reading=prepared.reading,
+        kept={n: np.array(a, order="C") for n, a in prepared.pipeline.kept().items()},
     )
 
 

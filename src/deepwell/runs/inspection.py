@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from deepwell import tasks
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
-from deepwell.core.table import Column, Table
+from deepwell.core.table import Column, MaskFile, Table
 from deepwell.data.fields.values import missing
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import describe
@@ -41,19 +43,19 @@ class Inspection:
 def inspect(data: Any, asked: SchemaAsked) -> Inspection:
     """Read, recognise and look for trouble. Raises DataError for what cannot be read at all."""
     table, schema = recognised(data, asked)
-    task, findings = "", [f"{r.where}: {r.reason}" for r in table.rejected[:20]]
+    task, gaps, findings = "", False, [*table.notes, *(f"{r.where}: {r.reason}" for r in table.rejected[:20])]
     if len(table.rejected) > 20:
         findings.append(f"... and {len(table.rejected) - 20:,} more unusable rows")
     try:
         chosen, fit = (tasks.find(asked.task), None) if asked.task else tasks.choose(schema)
         schema = schema.with_roles((fit or chosen.fits(schema)).roles)
-        task = chosen.name()
+        task, gaps = chosen.name(), chosen.past_targets
     except DataError as error:
         findings.append(str(error))
     findings += _unusable(table, schema)
     findings += [f for field in schema.fields for f in _column(table, field)]
     for target in schema.targets:
-        findings += _target(table, target) + _gives_away(table, schema, target)
+        findings += _target(table, target, gaps) + _gives_away(table, schema, target)
     findings += _equal_rows(table, schema)
     return Inspection(table, schema, describe(table, schema), findings, task, len(table) + len(table.rejected))
 
@@ -73,12 +75,14 @@ def _column(table: Table, field: Field) -> list[str]:
     return []
 
 
-def _target(table: Table, target: Field) -> list[str]:
+def _target(table: Table, target: Field, gaps: bool) -> list[str]:
+    """gaps: whether rows without a target are gaps that a task can read over."""
     column = table[target.name]
     found = []
     absent = int(missing(column).sum())
     if absent:
-        found.append(f"target {target.name!r}: missing in {absent:,} rows, which cannot be used")
+        what = "gaps" if gaps else "which cannot be used"
+        found.append(f"target {target.name!r}: missing in {absent:,} rows, {what}")
     if target.kind == "category":
         counts = Counter(v for v in column.tolist() if v is not None)
         rare = [f"{v!r} ({n})" for v, n in counts.items() if n < RARE_CLASS]
@@ -109,8 +113,13 @@ def _gives_away(table: Table, schema: Schema, target: Field) -> list[str]:
 
 
 def _cells(column: Column) -> list[Any]:
-    """Cells that can be compared and counted: lists (dialogues, points) as their text."""
-    return [repr(cell) if isinstance(cell, (list, dict)) else cell for cell in column.tolist()]
+    """Cells that can be compared and counted: lists (dialogues, points, boxes) as their text, masks by their file or bytes."""
+    if column.dtype == object and any(isinstance(cell, np.ndarray) for cell in column):
+        return [cell.tobytes() if isinstance(cell, np.ndarray) else cell for cell in column]
+    if column.ndim > 1:
+        return [row.tobytes() for row in column]
+    kinds = (list, dict, MaskFile)
+    return [repr(cell) if isinstance(cell, kinds) else cell for cell in column.tolist()]
 
 
 def _equal_rows(table: Table, schema: Schema) -> list[str]:

@@ -84,10 +84,27 @@ class TrainOptions(SchemaAsked):
     )
     positive: Annotated[str | None, Knob("class that counts as positive, for two classes")] = None
     metric: Annotated[str | None, Knob("primary metric, e.g. accuracy, auc, rmse")] = None
+    horizon: Annotated[int | None, Knob("steps of a forecast; found from the frequency if not given", "steps", 1)] = (
+        None
+    )
+    split: Annotated[
+        str | None,
+        Knob(
+            "where select and test begin in time, e.g. 2017-07-01,2017-11-01, or how long the parts are: 12/4/4 months"
+        ),
+    ] = None
+    no_tail: Annotated[bool, Knob("keep no rows of the data in the model, as forecasts without a file need")] = False
     max_rejected: Annotated[float, Knob("largest share of rows that may be unusable", "share", 0.0, 1.0)] = 0.01
     save_every: Annotated[
         Seconds | None, Knob("time between two checkpoints of the training's state; 30s if not given")
     ] = None
+    from_: Annotated[
+        str | None, Knob("run directory or .well file: its encoders' weights are what training begins with")
+    ] = None
+    freeze: Annotated[
+        Names,
+        Knob("parameters of --from that stay as they are, e.g. encoder or encoder.image.stem.*; may be given again"),
+    ] = ()
     out: Annotated[str, Knob("directory of all runs")] = "runs"
     demo: Annotated[bool, Knob("train on the task's own synthetic data")] = False
 
@@ -175,7 +192,7 @@ def to_json(options: Any) -> dict[str, Any]:
     return told
 
 
-FILES = ("names", "schema", "task", "test")
+FILES = ("names", "schema", "task", "test", "from_")
 IN_MEMORY = " in memory"
 """How data given as an object are told: a type's name and this."""
 

@@ -13,21 +13,23 @@ import numpy as np
 from deepwell import tasks
 from deepwell.bundle.reading import said
 from deepwell.core import config as knobs
-from deepwell.core.errors import ConfigError, DataError, closest, nearest
+from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import PARTS, Part, Rejected, Table
-from deepwell.core.task import Pipeline, Task
+from deepwell.core.task import Pipeline, Sizes, Task
 from deepwell.data import memory, sources
 from deepwell.data.cache import Storage
-from deepwell.data.fields.values import factorise, missing
+from deepwell.data.fields.values import missing
 from deepwell.data.gathering import gathered
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import Edits, describe, recognise
 from deepwell.data.splits import Parts, split
 from deepwell.data.usable import stop_if_many
+from deepwell.runs import transfer
 from deepwell.runs.fingerprint import HashedFile, file_parts, fingerprint
+from deepwell.runs.labels import check_labels, renamed
 from deepwell.runs.options import SchemaAsked, TrainOptions
 from deepwell.store import json as strict_json
 
@@ -38,7 +40,7 @@ class Prepared:
 
     data, columns: the table's fingerprint and its columns' statistics, as the record has them. files: sha256 -> parts.
     rows_read = rows that became examples of any part, counted before texts were cut, + len(rejected). seconds: name of a phase
-    -> how long it took. reading: how the files were read, as the bundle keeps it.
+    -> how long it took. reading: how the files were read, as the bundle keeps it. start: the model that training begins from.
     """
 
     task: Task
@@ -54,6 +56,7 @@ class Prepared:
     seconds: Mapping[str, float]
     notes: Sequence[str] = ()
     reading: Mapping[str, Any] = field(default_factory=dict)
+    start: transfer.Start | None = None
 
     @property
     def name(self) -> str:
@@ -106,19 +109,26 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     clock = _Clock()
     allowed = memory.allowed(options.memory)
     task_class, table, schema, reason = _data_and_task(data, options, allowed, tested=test_share != 0.0)
-    task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options)))
-    table, without_target = _without_missing_targets(table, schema)
+    start = transfer.start(options.from_, task_class) if options.from_ else None
+    if options.freeze and start is None:
+        raise ConfigError("--freeze leaves weights as they are that --from brings", repair="give --from MODEL, too")
+    task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options, start)))
+    without_target: list[Rejected] = []
+    if not task_class.past_targets:
+        table, without_target = _without_missing_targets(table, schema)
     reading = said(options.form or sources.form_of(data), options.delimiter, options.encoding, options.missing)
     data, columns = fingerprint(table), describe(table, schema)
     clock.lap("read")
     rule = task.split() if test_share is None else replace(task.split(), test=test_share)
     rows_read = len(table) + len(table.rejected) + len(without_target)
     parts = split(table, schema, rule, Key(options.seed).fold("split"))
-    table = table if parts.cut is None else replace(parts.cut, rejected=table.rejected)
-    _check_labels(parts, schema)
+    table = table if parts.cut is None else replace(parts.cut, rejected=table.rejected, notes=table.notes)
+    check_labels(parts, schema)
     files = file_parts(table, parts.assignment)
     table = replace(table, columns={})  # the cells are in the parts now; what stays says where each row came from
-    pipeline = task.pipeline(None) or FieldPipeline(schema)
+    pipeline = task.pipeline(None if start is None else start.pipeline) or FieldPipeline(schema)
+    if start is not None:
+        transfer.begin(pipeline, start)
     if isinstance(pipeline, FieldPipeline):
         pipeline.storage = Storage(int(memory.ENCODED_SHARE * allowed))
     pipeline.fit(parts.train.rows)
@@ -127,10 +137,27 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     stop_if_many(rejected, rows_read, options.max_rejected)
     if examples["train"].count == 0:
         raise DataError("no usable rows are left to train on", repair="look at the data with `deepwell check`")
+    if start is not None:
+        sizes = Sizes(pipeline.sizes(), examples["train"].count or 0)
+        transfer.check(task, sizes, pipeline, start, options.freeze)
     clock.lap("fit")
-    notes = pipeline.storage.notes if isinstance(pipeline, FieldPipeline) and pipeline.storage else []
+    stored = pipeline.storage.notes if isinstance(pipeline, FieldPipeline) and pipeline.storage else []
+    notes = [*table.notes, *stored]
     return Prepared(
-        task, reason, data, columns, files, parts, pipeline, examples, rejected, rows_read, clock.laps, notes, reading
+        task,
+        reason,
+        data,
+        columns,
+        files,
+        parts,
+        pipeline,
+        examples,
+        rejected,
+        rows_read,
+        clock.laps,
+        notes,
+        reading,
+        start,
     )
 
 
@@ -173,16 +200,19 @@ def _data_and_task(
     return asked, table, schema.with_roles(fit.roles), fit.reason
 
 
-def _knob_values(task: type[Task], options: TrainOptions) -> dict[str, Any]:
+def _knob_values(task: type[Task], options: TrainOptions, start: transfer.Start | None) -> dict[str, Any]:
     values: dict[str, Any] = dict(options.set)
     known = {o.name for o in knobs.options(task.Config)}
-    for name in ("size", "positive", "metric"):
-        value = getattr(options, name)
-        if value is not None:
-            if name not in known:
-                raise ConfigError(f"this task has no option --{name}")
-            values[name] = value
-    return values
+    asked = {name: getattr(options, name) for name in ("size", "positive", "metric", "horizon", "split")}
+    for option, value in {**asked, "no_tail": "no" if options.no_tail else None}.items():
+        name = option.removeprefix("no_")
+        if value is None:
+            continue
+        if name not in known:
+            raise ConfigError(f"this task has no option --{option.replace('_', '-')}")
+        values[name] = value
+    size = next((o.knob.choices for o in knobs.options(task.Config) if o.name == "size"), ())
+    return values if start is None else {**values, **transfer.prepared_size(values, size, start)}
 
 
 def _saved_schema(path: str | None) -> Schema | None:
@@ -195,20 +225,6 @@ def _saved_schema(path: str | None) -> Schema | None:
     return Schema.from_json(strict_json.read(data, path))
 
 
-def renamed(table: Table, targets: Sequence[str], maps: Mapping[str, str]) -> Table:
-    """The table with labels of its targets renamed, old -> new. Raises DataError for a label that does not occur."""
-    columns = {}
-    labels: set[str] = set()
-    for name in targets:
-        keys, index = factorise(table[name])
-        labels |= {k for k in keys if k is not None}
-        columns[name] = np.array([None if k is None else maps.get(k, k) for k in keys], dtype=object)[index]
-    for old in maps:
-        if old not in labels:
-            raise DataError(f"--map names a label that does not occur: {old!r}{nearest(old, labels)}")
-    return table.with_columns(columns)
-
-
 def _without_missing_targets(table: Table, schema: Schema) -> tuple[Table, list[Rejected]]:
     """The rows that have every target, and the others as rejected."""
     absent = np.zeros(len(table), np.bool_)
@@ -218,22 +234,7 @@ def _without_missing_targets(table: Table, schema: Schema) -> tuple[Table, list[
         return table, []
     rejected = [Rejected(table.where(int(r)), "the target is missing") for r in np.flatnonzero(absent)]
     kept = gathered(table, np.flatnonzero(~absent))
-    return replace(kept, rejected=table.rejected), rejected
-
-
-def _check_labels(parts: Parts, schema: Schema) -> None:
-    """Raise DataError when another part has a label that training never saw, with the nearest and the repair."""
-    for target in schema.of("target", "category"):
-        known = {k for k in factorise(parts.train.rows[target.name])[0] if k is not None}
-        for part in (parts.select, parts.calibrate, parts.test):
-            keys, index = factorise(part.rows[target.name])
-            for code, label in enumerate(keys):
-                if label is not None and label not in known:
-                    raise DataError(
-                        f"the label {label!r} of column {target.name!r} never occurs in training{nearest(label, known)}",
-                        where=part.rows.where(int(np.argmax(index == code))),
-                        repair=f"rename it: --map '{label} -> {closest(label, known) or 'KNOWN LABEL'}'",
-                    )
+    return replace(kept, rejected=table.rejected, notes=table.notes), rejected
 
 
 class _Clock:

@@ -14,8 +14,8 @@ from deepwell.core.scores import Score
 from deepwell.core.table import Rejected, Table
 from deepwell.core.task import Task
 from deepwell.runs.fingerprint import file_parts
+from deepwell.runs.labels import renamed
 from deepwell.runs.options import reread
-from deepwell.runs.prepare import renamed
 from deepwell.runtime.predictor import load
 from deepwell.store import json as strict_json
 from deepwell.store.json import Limit

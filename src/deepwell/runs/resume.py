@@ -230,7 +230,7 @@ def _same_data(
     for name, digest in opening.get("inputs", {}).items():
         if inputs(options).get(name) != digest:
             raise DataError(
-                f"the file of --{name} has changed since the run began",
+                f"the file of --{name.strip('_')} has changed since the run began",
                 where=str(getattr(options, name)),
                 repair="put the old file back, or start a new run",
             )

@@ -33,9 +33,10 @@ from deepwell.runs.options import TrainOptions, to_json
 from deepwell.runs.prepare import Prepared
 from deepwell.runs.run import Run
 from deepwell.store import json as strict_json
+from deepwell.store import manifest
 from deepwell.store.files import sha256, write_file
 from deepwell.tracking import record
-from deepwell.tracking.directory import RunDirectory
+from deepwell.tracking.directory import RunDirectory, sealed
 from deepwell.tracking.record import Record
 
 ROWS_A_LINE = 10_000
@@ -178,6 +179,9 @@ def _late(stage: Stage) -> bool:
 def inputs(options: TrainOptions) -> dict[str, str]:
     """Option -> sha256 of the file that it names, for those that decide what is trained besides the data."""
     named = {name: getattr(options, name) for name in ("names", "schema", "task")}
+    if options.from_:
+        model = sealed(options.from_)
+        named["from_"] = model / manifest.NAME if model.is_dir() else model
     return {n: sha256(Path(p)) for n, p in named.items() if isinstance(p, str | Path) and Path(p).is_file()}
 
 
@@ -203,7 +207,8 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
     }
     write_file(directory.schema, strict_json.write(task.schema.to_json()))
     counts = {part: prepared.examples[part].count for part in PARTS}
-    digits = (np.asarray(parts.assignment) + ord("0")).astype(np.uint8).tobytes().decode("ascii")
+    assignment = np.asarray(parts.assignment)  # below 0: in no part, such as after the end of the test
+    digits = np.where(assignment < 0, ord("-"), assignment + ord("0")).astype(np.uint8).tobytes().decode("ascii")
     rows = [digits[i : i + ROWS_A_LINE] for i in range(0, len(digits), ROWS_A_LINE)]
     split: dict[str, Any] = {
         "reason": parts.reason,
@@ -225,7 +230,7 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
         {
             "event": "rejected",
             "read": prepared.rows_read,
-            "used": prepared.rows_read - len(prepared.rejected),
+            "used": prepared.rows_read - len(prepared.rejected) - int((assignment < 0).sum()),
             "count": len(prepared.rejected),
             "rows": [{"where": r.where, "reason": r.reason} for r in prepared.rejected[:100]],
         }
@@ -249,7 +254,7 @@ def _close(stage: Stage, contents: Contents) -> None:
     evidence["baselines"] = [
         {k: e[k] for k in ("name", "kind", "scores", "differences")} for e in events if e["event"] == "baseline"
     ]
-    sealed = replace(contents, evidence=evidence, card=card(events))
+    sealed = replace(contents, evidence=evidence, card=card(events, contents.kept))
     seal(directory.model, sealed)
     size = directory.model.stat().st_size
     stage.record.emit(

@@ -6,7 +6,7 @@ import bisect
 import html
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,15 @@ ROW = "row"
 class Answers:
     """A Table of answers and what its columns are. Column `problem` says why a row has no answer; empty if it has one.
 
-    echoes: columns that only repeat the question, such as its prompt. seconds: how long the network took to answer.
+    echoes: columns that only repeat the question, such as its prompt. seconds: how long the network took to answer. asked:
+    the columns of the question, line by line; None where questions are not rows.
     """
 
     table: Table
     schema: Schema
     echoes: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+    asked: Table | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -37,9 +39,19 @@ class Answers:
     def __getitem__(self, name: str) -> Column:
         return self.table[name]
 
+    def with_cells(self, cells: Mapping[str, Column]) -> Answers:
+        """A copy with the cells of some columns replaced."""
+        return replace(self, table=self.table.with_columns(cells))
+
+    def told(self, name: str) -> list[Any]:
+        """The values of a column as text and JSON tell them: a mask by the share of each class that occurs."""
+        if name not in self.schema or self.schema[name].kind != "mask":
+            return list(self.table[name])
+        return [shares(value, self.schema[name]) for value in self.table[name]]
+
     def rows(self) -> list[list[str]]:
         """The cells as text, row by row; a missing value is an empty cell."""
-        columns = [[cell(v) for v in column] for column in self.table.columns.values()]
+        columns = [[cell(v) for v in self.told(name)] for name in self.table.names]
         return [list(row) for row in zip(*columns, strict=True)]
 
     def csv(self) -> str:
@@ -61,10 +73,23 @@ class Answers:
 
 
 def cell(value: Any) -> str:
-    """One value as the text of a cell: the shortest text that reads back exactly, empty for a missing value; a list as JSON."""
+    """One value as the text of a cell: the shortest text that reads back exactly, empty for a missing value; lists as JSON."""
     if value is None or (isinstance(value, float | np.floating) and value != value):
         return ""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def shares(value: Any, field: Field) -> Any:
+    """A mask, uint8 (height, width) of class indices, as {class: share of its pixels}; anything else as it is."""
+    if not isinstance(value, np.ndarray) or not value.size:
+        return value
+    counts = np.bincount(value.reshape(-1))
+    classes = [str(name) for name in field.facts.get("classes", ())]
+    return {
+        classes[index] if index < len(classes) else str(index): round(int(count) / value.size, 6)
+        for index, count in enumerate(counts.tolist())
+        if count
+    }
 
 
 def _quoted(text: str) -> str:
@@ -96,14 +121,26 @@ def align(answers: Table, rows: NDArray[np.int64], problems: Mapping[int, str], 
     return Table({**columns, PROBLEM: reasons})
 
 
+def below(answers: Table, reasons: Sequence[str]) -> Table:
+    """The lines of a table with a column `problem`, and below them an empty one for each reason."""
+    if not reasons:
+        return answers
+    given = {name: column for name, column in answers.columns.items() if name != PROBLEM}
+    problems = {len(answers) + i: reason for i, reason in enumerate(reasons)}
+    problems |= {line: why for line, why in enumerate(answers[PROBLEM]) if why}
+    return align(Table(given), np.arange(len(answers)), problems, len(answers) + len(reasons))
+
+
 def in_place(answers: Answers, asked: Table) -> Answers:
     """The answers to the rows of a table with an empty line, and the reason, where a row could not even be read.
 
     Where the rows are whole files (pictures), a column `row` names them.
     """
     origin = asked.origin
-    if origin is None or len(answers) != len(asked):
+    if len(answers) != len(asked):
         return answers
+    if origin is None:
+        return replace(answers, asked=asked)
     places = np.array([_place(r.where, origin) for r in asked.rejected], np.int64)
     order = np.argsort(places, kind="stable")
     unread = places[order] + np.arange(len(order))
@@ -113,12 +150,23 @@ def in_place(answers: Answers, asked: Table) -> Answers:
     problems = {int(line): why for line, why in zip(read, given.pop(PROBLEM), strict=True) if why}
     problems |= {int(line): asked.rejected[i].reason for line, i in zip(unread, order, strict=True)}
     table, schema = align(Table(given), read, problems, count), answers.schema
+    beside = asked if not len(unread) else _spread(asked, read, count)
     if not origin.line.any():
         where = np.empty(count, object)
         where[read] = [asked.where(i) for i in range(len(asked))]
         where[unread] = [asked.rejected[i].where for i in order]
         table, schema = table.with_columns({ROW: where}), Schema((*schema.fields, Field(ROW, "text")))
-    return Answers(table, schema)
+    return replace(answers, table=table, schema=schema, asked=beside)
+
+
+def _spread(asked: Table, rows: NDArray[np.int64], count: int) -> Table:
+    """A table with empty lines between its rows."""
+    columns: dict[str, Column] = {}
+    for name, values in asked.columns.items():
+        columns[name] = np.full(count, None, object)
+        for row, value in zip(rows, values, strict=True):
+            columns[name][row] = value
+    return Table(columns)
 
 
 def _place(where: str, origin: Origin) -> int:

@@ -1,8 +1,9 @@
 """A conversation: one question after another to one model, each a line of text. The rules of it, without a terminal.
 
 Unusual: nothing here knows a task. What a question needs is read off the model: its Schema where it answers rows, else its
-Request. Where a Request has the field `history`, a JSON text of turns ({"role", "text"}), and the model has learnt from
-dialogues, it chats: what was asked and answered is kept and sent with the next question.
+Request. A task that reads targets by their past is only asked what comes next, for no line holds the rows known so far.
+Where a Request has the field `history`, a JSON text of turns ({"role", "text"}), and the model has learnt from dialogues, it
+chats: what was asked and answered is kept and sent with the next question.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ class Conversation:
         self._request: type = predictor.task.Request
         self._options = {option.name: option for option in knobs_of(self._request)}
         config.make(self._request, self.knobs)
+        self._rows = predictor.task.asks_rows and not predictor.task.past_targets
         self.names = [self.prompt] if self.prompt else []
-        if predictor.task.asks_rows:
+        if self._rows:
             self.names = [f.name for f in predictor.schema.inputs]
         given = predictor.reading.delimiter or ","
         self._delimiter = given if len(given) == 1 else ","
@@ -81,7 +83,7 @@ class Conversation:
 
     def wants(self, name: str) -> str:
         """What is asked for a column or knob, in a few words: `height (number)`."""
-        if not self.predictor.task.asks_rows:
+        if not self._rows:
             return name
         kind = self.predictor.schema[name].kind
         return f"{name} ({'path of a picture' if kind == 'image' else kind})"
@@ -129,7 +131,9 @@ class Conversation:
         return "\n".join([*self._how(), *(f"  {left.ljust(width)}  {right}" for left, right in rows)])
 
     def _how(self) -> list[str]:
-        if not self.predictor.task.asks_rows:
+        if not self.names:
+            return ["Enter asks" if not self.predictor.task.past_targets else "Enter asks what comes next"]
+        if not self._rows:
             return ["a line is a question; one that begins with a slash is asked with two: //"]
         if len(self.names) == 1:
             return [f"a line is a question: {self.wants(self.names[0])}"]
@@ -181,7 +185,7 @@ class Conversation:
         if any(_SURROGATE.search(cell) for cell in cells):
             raise DataError("the question holds bytes that are no UTF-8", repair="save or send it as UTF-8")
         request: Any = config.make(self._request, {**self.knobs, **({self.prompt: cells[0]} if self.prompt else {})})
-        if self.predictor.task.asks_rows:
+        if self._rows:
             row = Part("predict", self._table(dict(zip(self.names, cells, strict=True))))
             examples = self.predictor.task.examples(row, self.predictor.pipeline)
             return self.predictor.answer(examples, 1, request, emit)

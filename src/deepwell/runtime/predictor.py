@@ -29,7 +29,7 @@ from deepwell.core.task import Pipeline, Sizes, Task
 from deepwell.data import sources
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import compare
-from deepwell.runtime.answers import PROBLEM, Answers, align, concatenate, in_place
+from deepwell.runtime.answers import PROBLEM, Answers, align, below, concatenate, in_place
 from deepwell.runtime.batches import KEY, batches
 
 if TYPE_CHECKING:
@@ -54,11 +54,7 @@ class Predictor:
 
         device, _ = plan.device(device)
         self.contents = contents
-        task_class = task or _installed(contents.task)
-        _same_task(contents, task_class)
-        self.task = task_class(contents.schema, knobs.make(task_class.Config, contents.config))
-        unfitted = self.task.pipeline(None) or FieldPipeline(contents.schema)
-        self.pipeline: Pipeline = unfitted.restore(contents.pipeline)
+        self.task, self.pipeline = reopened(contents, task)
         self.network = _network(self.task, contents, self.pipeline).to(device)
         self.uncalibrated: Runner = TorchRunner(self.network, device)
         self.runner: Runner = CalibratedRunner(self.uncalibrated, contents.calibration)
@@ -72,11 +68,13 @@ class Predictor:
     def predict(self, data: Any = None, request: Any = None, emit: Emit | None = None) -> Answers:
         """Answers for raw values: anything that `deepwell.train` reads; None for tasks whose questions need no rows.
 
+        None is also the question of a task that knows what comes next, such as what follows the last rows of training.
+
         Raises DataError when columns are missing or of another kind. A row that cannot be used gets an empty answer with
         its reason.
         """
         request = self.task.Request() if request is None else request
-        if not self.task.asks_rows:
+        if not self.task.asks(request):
             if data is not None:
                 knobs_ = ", ".join(f"--{o.name.replace('_', '-')}" for o in knobs.options(type(request)))
                 raise DataError(
@@ -90,11 +88,24 @@ class Predictor:
             asked_for = [f.name for f in fields(request)]
             echoes = tuple(name for name in table.names if name in asked_for)
             return replace(self._placed(table, None, {}, 0), echoes=echoes, seconds=seconds)
-        if data is None:
-            raise DataError(f"the task {self.contents.task!r} answers rows: name a file with them")
-        asked = self.read(data)
+        asked = self.read(self._next() if data is None else data, targets=self.task.past_targets)
         examples = self.task.examples(Part("predict", asked), self.pipeline)
-        return in_place(self.answer(examples, len(asked), request, emit), asked)
+        answers = self.answer(examples, len(asked), request, emit)
+        if examples.rows is not None:
+            return in_place(answers, asked)
+        return replace(answers, table=below(answers.table, [f"{r.where}: {r.reason}" for r in asked.rejected]))
+
+    def _next(self) -> Table:
+        """The rows that are asked about where a question brings none. Raises DataError where the task has none."""
+        rows = self.task.question(self.pipeline)
+        if rows is None and self.task.past_targets:
+            raise DataError(
+                "this model keeps no rows of the data that it could go on from",
+                repair="name a file with the rows known so far, or train without --no-tail",
+            )
+        if rows is None:
+            raise DataError(f"the task {self.contents.task!r} answers rows: name a file with them")
+        return rows
 
     def answer(self, examples: Examples, count: int, request: Any = None, emit: Emit | None = None) -> Answers:
         """Answers for examples made of `count` rows, one line per row (per example where examples are not made of rows)."""
@@ -115,10 +126,11 @@ class Predictor:
     def _placed(
         self, answers: Table, rows: NDArray[np.int64] | None, problems: Mapping[int, str], count: int
     ) -> Answers:
-        """Answers at the rows they belong to; as they come where they belong to none."""
+        """Answers at the rows they belong to; as they come where they belong to none, the reasons for missing ones below."""
         schema = Schema((*self.task.answers(self.pipeline).fields, Field(PROBLEM, "text")))
         if rows is None:
-            rows, count = np.arange(len(answers)), len(answers)
+            table = align(answers, np.arange(len(answers)), {}, len(answers))
+            return Answers(below(table, list(dict.fromkeys(problems.values()))), schema)
         return Answers(align(answers, rows, problems, count), schema)
 
     def predict_proba(self, data: Any) -> NDArray[np.float64]:
@@ -224,8 +236,32 @@ def load(path: str | Path, task: str | type[Task] | None = None, device: str = "
 
     Raises BundleError for a file that is damaged, foreign or too new.
     """
-    task_class = tasks.find(task) if isinstance(task, str) else task
-    return Predictor(read(Path(path)), task_class, device)
+    return Predictor(*opened(path, task), device)
+
+
+def opened(path: str | Path, task: str | type[Task] | None = None) -> tuple[Contents, type[Task]]:
+    """What a bundle holds, and the class of its task, before a network is built. Raises BundleError as `load` does."""
+    contents = read(Path(path))
+    return contents, (tasks.find(task) if isinstance(task, str) else task) or _installed(contents.task)
+
+
+def requested(task: type[Task], knobs_given: Mapping[str, Any], verb: str, model: str | Path) -> Any:
+    """A Request of a task with these knobs. Raises ConfigError that names the help where they are listed."""
+    try:
+        return knobs.make(task.Request, knobs_given)
+    except ConfigError as error:
+        repair = f"`deepwell {verb} {model} --help` lists the knobs of a question to this model"
+        raise ConfigError(error.what, repair=repair) from None
+
+
+def reopened(contents: Contents, task: type[Task] | None = None) -> tuple[Task, Pipeline]:
+    """The task and the fitted pipeline of a bundle. task: its class, where it is not installed. Raises BundleError."""
+    task_class = task or _installed(contents.task)
+    _same_task(contents, task_class)
+    made = task_class(contents.schema, knobs.make(task_class.Config, contents.config))
+    pipeline = (made.pipeline(None) or FieldPipeline(contents.schema)).restore(contents.pipeline)
+    pipeline.restore_kept(contents.kept)
+    return made, pipeline
 
 
 def _as_in_training(contents: Contents) -> sources.ReadOptions:
@@ -237,6 +273,7 @@ def _as_in_training(contents: Contents) -> sources.ReadOptions:
         encoding=kept.get("encoding"),
         missing=tuple(kept.get("missing", ())),
         target_name=next((t.name for t in contents.schema.targets), "target"),
+        expected=tuple(f.name for f in contents.schema.fields),
     )
 
 
@@ -266,11 +303,13 @@ def _network(task: Task, contents: Contents, pipeline: Pipeline) -> torch.nn.Mod
     """The network with the bundle's weights: built on the meta device, compared, only then given memory."""
     import torch
 
+    from deepwell.nn.unfilled import unfilled
+
     sizes = Sizes.from_json(contents.sizes)
     fields = {name: tuple(size) for name, size in pipeline.sizes().items()}
     if sizes.fields != fields:
         raise BundleError("the sizes in config.json are not those of the stored transforms")
-    with torch.device("meta"):
+    with unfilled():
         network = task.network(sizes)
     expected = {n: (tuple(t.shape), str(t.dtype).removeprefix("torch.")) for n, t in network.state_dict().items()}
     match(contents.weights, expected)

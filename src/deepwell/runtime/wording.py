@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from deepwell.core.text import escape_terminal
-from deepwell.runtime.answers import PROBLEM, ROW, Answers
+from deepwell.runtime.answers import PROBLEM, ROW, Answers, shares
 from deepwell.tracking.text import number, visible
 
 MOST_CLASSES = 5
@@ -53,7 +53,7 @@ def telling(answers: Answers) -> list[str]:
 
 def _told(answers: Answers, name: str, names: Collection[str], row: int) -> list[str]:
     """`name: value  (low 3, high 5)`, and a line with the likeliest classes where their probabilities are known."""
-    parts = {n[len(name) + 1 :]: _value(answers[n][row]) for n in names if n.startswith(f"{name}.")}
+    parts = {n[len(name) + 1 :]: _at(answers, n, row) for n in names if n.startswith(f"{name}.")}
     groups: dict[str, dict[str, float]] = {}
     for part, value in parts.items():
         group, dot, item = part.partition(".")
@@ -61,12 +61,18 @@ def _told(answers: Answers, name: str, names: Collection[str], row: int) -> list
             groups.setdefault(group, {})[item] = value
     single = {part: v for part, v in parts.items() if "." not in part and part not in groups and v is not None}
     told = ", ".join(f"{part} {_text(value)}" for part, value in single.items())
-    lines = [f"{name}: {_text(_value(answers[name][row]))}" + (f"  ({told})" if told else "")]
-    for group, shares in groups.items():
-        most = sorted(shares.items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
-        more = f", and {len(shares) - len(most)} more" if len(shares) > len(most) else ""
+    lines = [f"{name}: {_text(_at(answers, name, row))}" + (f"  ({told})" if told else "")]
+    for group, items in groups.items():
+        most = sorted(items.items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
+        more = f", and {len(items) - len(most)} more" if len(items) > len(most) else ""
         lines.append(f"  {group}: " + ", ".join(f"{item} {value:.4f}" for item, value in most) + more)
     return lines
+
+
+def _at(answers: Answers, name: str, row: int) -> Any:
+    """One value of the answers as a JSON value; of a mask the shares of its classes."""
+    value = answers[name][row]
+    return _value(shares(value, answers.schema[name]) if _kind(answers, name) == "mask" else value)
 
 
 def _kind(answers: Answers, name: str) -> str:
@@ -99,7 +105,7 @@ def _value(value: Any) -> Any:
 
 def as_json(answers: Answers) -> list[str]:
     """Each answer as one line of JSON, an object of all its columns; a missing value is null, ASCII only."""
-    columns = {name: answers[name] for name in answers.table.names}
+    columns = {name: answers.told(name) for name in answers.table.names}
     return [json.dumps({name: _value(column[row]) for name, column in columns.items()}) for row in range(len(answers))]
 
 

@@ -19,6 +19,9 @@ from deepwell.core.errors import ConfigError, DataError, nearest
 from deepwell.core.fields import Schema
 from deepwell.core.task import Fit, Task
 
+BY_ITSELF = 0.1
+"""Tasks that suit a schema less than this are only taken by name: data without a target may lack it by mistake."""
+
 
 def names() -> list[str]:
     """The names of all installed tasks, in alphabetical order."""
@@ -44,13 +47,13 @@ def find(name: str) -> type[Task]:
 
 
 def choose(schema: Schema) -> tuple[type[Task], Fit]:
-    """The installed task that suits a schema best, and how well.
+    """The installed task that suits a schema best, and how well; see BY_ITSELF.
 
     Raises DataError with every task's reason when none does.
     """
     ranked = [(task, task.fits(schema)) for task in map(find, names())]
     best = max(ranked, key=lambda pair: pair[1].rank, default=None)
-    if best is None or best[1].rank <= 0:
+    if best is None or best[1].rank < BY_ITSELF:
         reasons = "".join(f"\n  {task.name()}: {fit.reason}" for task, fit in ranked)
         raise DataError(
             f"no task suits this data:{reasons}",

@@ -138,7 +138,7 @@ class TextClassification(Prediction):
 
     def pipeline(self, start: Pipeline | None) -> Pipeline | None:
         """Each field by its kind."""
-        return start or TextPipeline(self.schema, self.kinds())
+        return TextPipeline(self.schema, self.kinds())
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
         """One row, one example; see families/prediction.py."""

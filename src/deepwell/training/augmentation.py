@@ -83,7 +83,7 @@ def affine(
     def transform(batch: Batch, key: Key) -> Batch:
         picture: Tensor = batch.arrays[image]
         h, w = picture.shape[2:]
-        matrix = _matrix(_draw(3, len(picture), picture.device), degrees, scale, shear)
+        matrix = _matrix(uniform(3, len(picture), picture.device), degrees, scale, shear)
         half = torch.tensor([max(w - 1, 1) / 2, max(h - 1, 1) / 2], device=picture.device)
         # grid_sample asks where each output pixel comes from, in units of half the picture.
         back = torch.linalg.inv(matrix) * half.view(1, 1, 2) / half.view(1, 2, 1)
@@ -96,7 +96,7 @@ def affine(
         def move(point: Tensor, row: Tensor) -> Tensor:
             return (matrix[row] @ (point.float() - centre).unsqueeze(2)).squeeze(2) + centre
 
-        return _moved(batch, image, _like(moved, picture), points, move)
+        return _moved(batch, image, as_type_of(moved, picture), points, move)
 
     return transform
 
@@ -106,12 +106,12 @@ def brightness_contrast(image: str, brightness: float = 0.1, contrast: float = 0
 
     def transform(batch: Batch, key: Key) -> Batch:
         picture: Tensor = batch.arrays[image]
-        draw = _draw(2, len(picture), picture.device).view(2, -1, 1, 1, 1)
+        draw = uniform(2, len(picture), picture.device).view(2, -1, 1, 1, 1)
         full = 255.0 if picture.dtype == torch.uint8 else 1.0
         values = picture.float()
         mean = values.mean((1, 2, 3), keepdim=True)
         values = torch.lerp(mean, values, 1.0 + contrast * draw[0]) + brightness * full * draw[1]
-        return batch.replace(**{image: _like(values, picture)})
+        return batch.replace(**{image: as_type_of(values, picture)})
 
     return transform
 
@@ -132,13 +132,13 @@ def cutout(image: str, share: float = 0.25) -> Transform:
             for axis, size in ((0, h), (1, w))
         )
         covered = (y.unsqueeze(2) & x.unsqueeze(1)).unsqueeze(1)
-        mean = _like(picture.float().mean((2, 3), keepdim=True), picture)
+        mean = as_type_of(picture.float().mean((2, 3), keepdim=True), picture)
         return batch.replace(**{image: torch.where(covered, mean, picture)})
 
     return transform
 
 
-def _draw(kinds: int, n: int, device: torch.device) -> Tensor:
+def uniform(kinds: int, n: int, device: torch.device) -> Tensor:
     """(kinds, n) uniform in [-1, 1]."""
     return torch.rand(kinds, n, device=device) * 2.0 - 1.0
 
@@ -152,7 +152,7 @@ def _matrix(draw: Tensor, degrees: float, scale: float, shear: float) -> Tensor:
     return torch.stack(rows, 1)
 
 
-def _like(values: Tensor, picture: Tensor) -> Tensor:
+def as_type_of(values: Tensor, picture: Tensor) -> Tensor:
     """Values as the picture's type; for uint8 rounded and kept within 0..255."""
     return values.round_().clamp_(0, 255).to(torch.uint8) if picture.dtype == torch.uint8 else values.to(picture.dtype)
 

@@ -13,10 +13,7 @@ import shutil
 
 import torch
 from torch import nn
-from torch._dynamo.exc import TorchDynamoException
 
-ERRORS = (TorchDynamoException,)
-"""What compiling raises when a network cannot be compiled here; errors of the compiler itself are of this kind too."""
 BASE_SECONDS, LAYER_SECONDS = 20.0, 0.3
 """A first compilation. Measured on two cores: 18 s for a dense network of 16 layers, and in the same process 6 s more for
 12 layers with convolutions. A network of hundreds of layers takes minutes."""
@@ -34,6 +31,16 @@ def compiled(network: nn.Module, steady: bool = False) -> nn.Module:
     for name in _calls(network):
         object.__setattr__(shadow, name, torch.compile(getattr(shadow, name), mode=mode(network, device, steady)))
     return shadow
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What compiling raises when a network cannot be compiled here; errors of the compiler itself are of this kind too.
+
+    They are looked up when they are needed: importing torch's compiler takes a second, and most runs compile nothing.
+    """
+    from torch._dynamo.exc import TorchDynamoException
+
+    return (TorchDynamoException,)
 
 
 def mode(network: nn.Module, device_type: str, steady: bool) -> str | None:

@@ -50,6 +50,18 @@ UNCOUNTED = {
 """Attention as a CPU computes it, which torch's counter does not know. As elsewhere all places count, also those ahead."""
 
 
+class _Whole:
+    """Counts for the network as a whole: torch's tracker of modules cannot follow losses that differentiate inside."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> _Whole:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
 def step_flops(job: Job) -> float | None:
     """FLOPs of forward and backward per example; an update every k rounds counts as its k-th part.
 
@@ -71,7 +83,9 @@ def step_flops(job: Job) -> float | None:
     total = 0.0
     for update in job.updates:
         updater = Updater(module, update, job.loss, job.recipe, plan)
-        with FlopCounterMode(display=False, custom_mapping=UNCOUNTED) as counter:
+        counter = FlopCounterMode(display=False, custom_mapping=UNCOUNTED)
+        counter.mod_tracker = _Whole()  # type: ignore[assignment]
+        with counter:
             updater.micro_step(batch, key, None)
         total += counter.get_total_flops() / update.every
         updater.begin()

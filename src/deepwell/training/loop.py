@@ -41,7 +41,7 @@ from deepwell.training.pace import Pace, using_threads
 from deepwell.training.plan import PRECISIONS
 from deepwell.training.reporting import Reporter
 from deepwell.training.schedules import Plateau, rate
-from deepwell.training.updates import Sums, Updater
+from deepwell.training.updates import Sums, Updater, training_mode
 
 __all__ = ["Job", "Loop", "Trained", "fit"]
 
@@ -73,7 +73,7 @@ class Loop:
         self._network = job.network.to(self._device)
         if job.plan.channels_last:
             self._network = self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network.train()
+        training_mode(self._network)
         costs = job.examples.costs if job.examples.count is not None else None
         plan = job.plan
         self._order = Order(job.examples.count, plan.batch_size, job.key.fold("examples"), costs, plan.window)

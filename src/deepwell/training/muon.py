@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from deepwell.nn.treatment import treatment
 from deepwell.training.rules import Part, Rule, ready, unless
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -75,7 +76,7 @@ def hidden(network: nn.Module, names: Iterable[str], decaying: set[str]) -> set[
     """Those of the parameters `names` that Muon is for: weight matrices and kernels of convolutions inside the network.
 
     A matrix is one that decays (so not of an embedding, see optimisers.matrices) and has two axes, or is the kernel of a
-    convolution over all channels. Not inside is what belongs to a head: parameter.head = True, or a part of its name is
+    convolution over all channels. Not inside is what belongs to a head: its treatment says so, or a part of its name is
     `head` or `heads`. Where nothing says so, the matrix that was built last is the head.
     """
     kernels = {
@@ -85,6 +86,6 @@ def hidden(network: nn.Module, names: Iterable[str], decaying: set[str]) -> set[
     }
     parameters = dict(network.named_parameters())
     names = list(names)
-    heads = {n for n in names if getattr(parameters[n], "head", False) or not set(HEADS).isdisjoint(n.split("."))}
+    heads = {n for n in names if treatment(parameters[n]).head or not set(HEADS).isdisjoint(n.split("."))}
     found = [n for n in names if n in decaying and (parameters[n].ndim == 2 or n in kernels)]
     return set(found) - heads if heads else set(found[:-1])

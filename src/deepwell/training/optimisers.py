@@ -1,9 +1,6 @@
 """Optimisers by name: sgd, adam, adamw, rmsprop, muon; decay only where it belongs, and no wait for the device between steps.
 
-Three hooks for networks that want parameters treated apart, set on the parameter itself when the network is built:
-    parameter.lr_scale = 0.1      factor of the learning rate (default 1)
-    parameter.decays = False      no weight decay, for a matrix that is an embedding or a bias in disguise
-    parameter.head = True         of an output layer, which muon leaves to Adam (see muon.hidden)
+A network can have single parameters treated apart: another step size, no decay, left to Adam (nn/treatment.py).
 Unusual: the loss is a sum, so gradients are divided by units inside the optimiser (`grad_scale`), and a non-finite gradient
 skips the step by a flag on the device (`found_inf`). What is remembered is there from the start, as zeros, so that the lists
 that the kernels get are made once.
@@ -18,6 +15,7 @@ from torch import Tensor, nn
 
 from deepwell.core.config import Recipe
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.nn.treatment import treatment
 from deepwell.training.muon import Muon, hidden
 from deepwell.training.rules import SGD, Adam, Part, RMSprop, Rule
 
@@ -76,7 +74,7 @@ def matrices(network: nn.Module) -> set[str]:
             continue
         for name, parameter in module.named_parameters(recurse=False):
             is_bias = name == "bias" or name.startswith("bias_") or name.endswith("_bias")
-            if parameter.ndim >= 2 and not is_bias and getattr(parameter, "decays", True):
+            if parameter.ndim >= 2 and not is_bias and treatment(parameter).decays:
                 found.add(f"{prefix}.{name}" if prefix else name)
     return found
 
@@ -93,7 +91,7 @@ class Optimiser:
     ) -> None:
         members: dict[tuple[object, ...], list[str]] = {}
         for name, parameter in parameters.items():
-            rule, scale = rules[name], float(getattr(parameter, "lr_scale", 1.0))
+            rule, scale = rules[name], treatment(parameter).lr_scale
             alike = (id(rule), scale, decays.get(name, 0.0), parameter.dtype, rule.alike(parameter))
             members.setdefault(alike, []).append(name)
         self._groups = [
@@ -136,7 +134,7 @@ class _Group:
         self._names = list(parameters)
         self._parameters: list[Tensor] = list(parameters.values())
         first = self._parameters[0]
-        self.scale = float(getattr(first, "lr_scale", 1.0))
+        self.scale = treatment(first).lr_scale
         self._memory = {what: [torch.zeros_like(p.detach()) for p in self._parameters] for what in rule.keeps}
         self._counts = [torch.zeros(len(self._names), device=first.device)] if rule.counts else []
         if rule.counts:

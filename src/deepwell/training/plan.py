@@ -19,6 +19,7 @@ from torch import nn
 from deepwell.core.config import Knob, options
 from deepwell.core.errors import ConfigError, nearest
 from deepwell.training.order import chosen_batch_size, window_of
+from deepwell.training.rules import Adam, Part
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 AUTO = "auto"
@@ -173,11 +174,13 @@ def has_bfloat16(device_type: str) -> bool:
 
 
 def _fused(device: str) -> tuple[bool, str]:
-    """Whether torch's fused AdamW runs on the device, found by one step."""
-    weight = nn.Parameter(torch.zeros(1, device=device))
-    weight.grad = torch.zeros_like(weight)
+    """Whether torch's fused kernel runs on the device, found by one step of our rule: torch.optim would import the compiler."""
+    tensors = [torch.zeros(1, device=device) for _ in range(4)]
+    weight, gradient, first, second = ([tensor] for tensor in tensors)
+    count = torch.zeros((), device=device)
+    part = Part(weight, gradient, {"exp_avg": first, "exp_avg_sq": second, "step": [count]}, [count], 0.0)
     try:
-        torch.optim.AdamW([weight], fused=True).step()
+        Adam(fused=True).move(part, 1.0, torch.ones((), device=device), None)
     except RuntimeError:
         return False, f"torch has no fused AdamW for {device}"
     return True, "one pass over the weights"

@@ -168,9 +168,10 @@ class _Probe:
         if obstacle:
             self._why["compile"] = f"not tried: {obstacle}"
             return
+        refused = compiling.errors()
         try:
             self._try("compile", True)
-        except compiling.ERRORS as error:
+        except refused as error:
             self._why["compile"] = f"not possible here: {str(error).strip().splitlines()[0][:200]}"
 
     def result(self) -> tuple[Plan, Measured]:

@@ -129,5 +129,14 @@ class Updater:
         return (norm / self._clip).clamp_(min=units)
 
 
+def training_mode(network: nn.Module) -> None:
+    """Training mode for all modules but those whose parameters are all frozen: their dropout is off, their statistics stay."""
+    network.train()
+    for module in network.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            module.eval()
+
+
 def _plain(units: Tensor | float) -> Tensor | float:
     return units.detach() if isinstance(units, Tensor) else float(units)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deepwell.core import config
 from deepwell.core.runner import Emit
 from deepwell.core.task import Task
 from deepwell.runs.options import reread
 from deepwell.runtime.answers import Answers
-from deepwell.store.files import write_file
-from deepwell.verbs.load import load
+from deepwell.runtime.files import write
+from deepwell.runtime.predictor import Predictor, opened, requested
+from deepwell.tracking.directory import sealed
 
 
 def predict(
@@ -26,17 +26,21 @@ def predict(
     emit: Emit | None = None,
     **request: Any,
 ) -> Answers:
-    """Answers of the model in a run directory or `.well` file for new data; written as CSV to `out` if given.
+    """Answers of the model in a run directory or `.well` file for new data; written to `out` if given.
 
+    out: a file of CSV, or of JSON where it ends in `.json` (boxes in the form of COCO results); or a folder (one that exists, or
+    a path that ends in a slash), which also gets drawn boxes and masks, see deepwell.runtime.files.
     reading: form, delimiter, encoding, missing (words), header or names of the file, where it differs in them from those
     of training; None: found out.
     emit: hears the pieces of an answer as they are made. request: knobs of the question that the task declares (e.g. n,
     temperature); an unknown one is refused with the nearest.
     Raises DataError for columns that do not fit; a row that cannot be used gets an empty answer with its reason.
     """
-    predictor = load(model, task, device)
+    contents, task_class = opened(sealed(model), task)
+    asked = requested(task_class, request, "predict", model)
+    predictor = Predictor(contents, task_class, device)
     predictor.reading = reread(predictor.reading, reading or {})
-    answers = predictor.predict(data, config.make(predictor.task.Request, request), emit)
+    answers = predictor.predict(data, asked, emit)
     if out is not None:
-        write_file(Path(out), answers.csv().encode())
+        write(out, answers)
     return answers

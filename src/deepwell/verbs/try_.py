@@ -9,7 +9,8 @@ from typing import Any, TextIO
 from deepwell.core.task import Task
 from deepwell.runtime.conversation import Conversation
 from deepwell.runtime.interactive import Face, from_stream, from_terminal
-from deepwell.verbs.load import load
+from deepwell.runtime.predictor import Predictor, opened, requested
+from deepwell.tracking.directory import sealed
 
 
 def try_(
@@ -29,7 +30,9 @@ def try_(
     questions: an open text file; what is typed, or comes through a pipe, if not given. json: each answer as a JSON object.
     request: knobs of the question, as for `predict`; an unknown one is refused with the nearest.
     """
-    conversation = Conversation(load(model, task, device), request)
+    contents, task_class = opened(sealed(model), task)
+    requested(task_class, request, "try", model)
+    conversation = Conversation(Predictor(contents, task_class, device), request)
     live = questions is None and sys.stdin.isatty() and sys.stdout.isatty()
     ask = from_terminal() if live else from_stream(sys.stdin if questions is None else questions)
     Face(conversation, ask, sys.stdout, sys.stderr, live, json).run()

@@ -105,10 +105,29 @@ def test_told_encoding_delimiter_header_and_missing_words_are_taken_as_told(tmp_
         ("id,when\na1,2020-01-01\na2,2020-01-02\n", ["id", "when"]),
         ("A11,6,A34\nA12,48,A32\nA11,12,A34\n", ["column_1", "column_2", "column_3"]),
         ("administrator\nartist\ndoctor\n", ["column_1"]),
+        ("review\nIt was a long evening.\nI laughed all the way.\nNot worth the money, really.\n", ["review"]),
+        ("Hello.\nIt was a long evening.\nI laughed all the way.\nNot worth the money, really.\n", ["column_1"]),
+        ("hello\nIt was a long evening.\n", ["column_1"]),  # a header above one row looks no different
     ],
 )
 def test_header_or_none_is_found(tmp_path, content, names):
     assert table(tmp_path, content).names == names
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("text\nIt was a long evening.\n", ["text"]),
+        ("text\nno\n", ["text"]),
+        ('"text"\n"It was, well, a long evening."\n', ["text"]),
+        ("title,text\nYes,It was a long evening.\n", ["title", "text"]),
+        ("It was a long evening.\ntext\n", ["column_1"]),
+        ("text,Was it a long evening?\nno,yes\n", ["column_1", "column_2"]),
+    ],
+)
+def test_a_first_row_of_names_that_are_expected_is_a_header(tmp_path, content, names):
+    assert table(tmp_path, content, ReadOptions(expected=("label", "text", "title"))).names == names
+    assert table(tmp_path, content, ReadOptions(expected=("text", "title"), header=False)).names[0] == "column_1"
 
 
 def test_column_types(tmp_path):

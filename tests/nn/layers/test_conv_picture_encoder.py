@@ -84,3 +84,29 @@ def test_bytes_and_floats_of_the_same_values_are_the_same_picture():
     encoder = PictureEncoder((1, 12, 12), SHAPE).eval()
     pictures = torch.randint(0, 256, (3, 1, 12, 12), dtype=torch.uint8)
     assert torch.equal(encoder(pictures), encoder(pictures.float()))
+
+
+@pytest.mark.parametrize(
+    ("size", "stages", "widths", "sides"),
+    [
+        ((240, 320), 4, (8, 16, 32, 64, 64), ((120, 160), (60, 80), (30, 40), (15, 20), (8, 10))),
+        ((37, 8), 3, (8, 16, 32, 64), ((19, 4), (10, 2), (5, 1), (3, 1))),
+        ((1, 1), 1, (8, 16), ((1, 1), (1, 1))),
+    ],
+)
+def test_maps_begin_at_half_the_side_and_halve_from_there(size, stages, widths, sides):
+    encoder = PictureEncoder((3, *size), SHAPE, stages).eval()
+    maps = encoder.maps(torch.zeros(2, 3, *size, dtype=torch.uint8))
+    assert [tuple(m.shape) for m in maps] == [(2, w, *s) for w, s in zip(widths, sides, strict=True)]
+    assert encoder.widths == widths
+    assert encoder(torch.zeros(2, 3, *size)).shape == (2, encoder.features)
+    with FlopCounterMode(display=False) as counter:
+        encoder(torch.zeros(1, 3, *size, dtype=torch.uint8))
+    assert counter.get_total_flops() == 2 * multiplications((3, *size), SHAPE, stages)
+
+
+def test_weights_for_one_vector_begin_those_for_maps():
+    classifier, detector = PictureEncoder((3, 96, 128), SHAPE), PictureEncoder((3, 240, 320), SHAPE, 4)
+    named, wanted = classifier.state_dict(), detector.state_dict()
+    assert {n: t.shape for n, t in named.items()} == {n: t.shape for n, t in wanted.items() if n in named}
+    assert {n.split(".")[1] for n in wanted if n not in named} == {"3"}  # the last stage alone is new

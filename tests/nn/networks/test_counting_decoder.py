@@ -116,6 +116,28 @@ def test_in_training_the_network_also_speaks_alone() -> None:
     assert set(made.eval()({"tokens": tokens})[0]) == {"nll"}
 
 
+@pytest.mark.parametrize("held", [0, 1])
+def test_what_is_held_trains_the_gate_alone_and_the_rest_the_network_alone(held: int) -> None:
+    made = network(counted()).train()
+    arrays = {"tokens": torch.from_numpy(np.random.default_rng(7).integers(0, V, (2, 8)))}
+    expected = made(arrays)[0]
+    made.apart = True
+    found = made({**arrays, "held": torch.full((2, 8), held, dtype=torch.uint8)})[0]
+    for name in ("nll", "alone"):
+        torch.testing.assert_close(found[name], expected[name])
+    (found["nll"].sum() + found["alone"].sum()).backward()
+    moved = {name.split(".")[0] for name, p in made.named_parameters() if p.grad is not None and p.grad.any()}
+    assert moved == ({"gate"} if held else {"decoder"})
+
+
+def test_outside_training_nothing_is_held() -> None:
+    made = network(counted())
+    tokens = np.random.default_rng(8).integers(0, V, (2, 8))
+    expected = TorchRunner(made).run("forward", {"tokens": tokens})[0]["nll"]
+    made.apart = True
+    np.testing.assert_array_equal(TorchRunner(made).run("forward", {"tokens": tokens})[0]["nll"], expected)
+
+
 def test_tables_are_not_trained_and_the_rest_is() -> None:
     made = network(counted())
     tokens = torch.from_numpy(np.random.default_rng(5).integers(0, V, (2, 8)))

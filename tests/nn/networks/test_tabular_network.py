@@ -6,6 +6,7 @@ import torch
 
 from deepwell.nn.networks.tabular import TabularNetwork, TabularShape
 from deepwell.nn.runner import TorchRunner
+from deepwell.nn.treatment import treatment
 
 
 def build(numbers=True, categories=True, targets=None):
@@ -70,7 +71,7 @@ def test_either_kind_of_column_is_enough(numbers, categories):
 
 
 def test_encoders_learn_faster_and_do_not_decay():
-    told = {n: (getattr(p, "lr_scale", 1.0), getattr(p, "decays", True)) for n, p in build().named_parameters()}
+    told = {n: (treatment(p).lr_scale, treatment(p).decays) for n, p in build().named_parameters()}
     assert all(hints == (5.0, False) for name, hints in told.items() if name.startswith("encoder."))
     assert told["blocks.0.scale"] == (1.0, False)
     assert told["blocks.1.weight"] == told["heads.0.weight"] == (1.0, True)

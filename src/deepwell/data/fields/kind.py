@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from deepwell.core.batch import EncodedColumn
 from deepwell.core.errors import BundleError, DataError
@@ -37,6 +37,16 @@ class Kind(ABC):
         Row by row: what a row gives does not depend on the rows beside it, so columns may be encoded in pieces.
         """
 
+    fits_again: ClassVar[bool] = False
+    """Whether what `begin` gives has still to be fitted."""
+
+    def begin(self, fitted: Self) -> Self:
+        """What a training uses that begins from the weights of a network which read `fitted`.
+
+        Default: `fitted` itself, for what such weights mean depends on all that was learnt (a vocabulary, levels, a scale).
+        """
+        return fitted
+
     def seconds(self, column: Column) -> float:
         """What encoding the column takes, roughly; 0 where it is not worth keeping the result for another run."""
         return 0.0
@@ -44,6 +54,10 @@ class Kind(ABC):
     @abstractmethod
     def decode(self, array: EncodedColumn) -> Column:
         """Raw values from the main array."""
+
+    def whole(self, parts: Parts) -> Column:
+        """Raw values from all that `encode` gave. Default: the main array says everything."""
+        return self.decode(parts[""])
 
     @abstractmethod
     def sizes(self) -> tuple[int, ...]:

@@ -53,14 +53,14 @@ def is_picture(cell: Any) -> bool:
 
 def measure(cell: Any) -> tuple[int, int]:
     """(height, width) as shown, from the header alone. Raises DataError."""
-    with _opened(cell) as image:
+    with opened(cell) as image:
         width, height = image.size
         return (width, height) if _orientation(image) >= 5 else (height, width)
 
 
 def decode(cell: Any, channels: int, height: int, width: int) -> Pixels:
     """One picture as uint8 (channels, height, width), channels 1 (grey) or 3 (RGB). Raises DataError."""
-    with _opened(cell) as image:
+    with opened(cell) as image:
         turn = _orientation(image)
         size = (height, width) if turn >= 5 else (width, height)
         if image.format in ("JPEG", "MPO"):
@@ -88,7 +88,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(cell: Any) -> Iterator[Image.Image]:
+def opened(cell: Any) -> Iterator[Image.Image]:
     """The picture with its header read and its size allowed; every failure inside becomes a DataError with its name."""
     name = str(cell) if isinstance(cell, ImageFile) else ""
     try:

@@ -45,7 +45,11 @@ def _pair(x: Any, y: Any, missing: Missing) -> Columns:
         return found
     seen = any(_is_pictures(c) for c in found.values())
     name = "label" if seen else "target"
-    answers = _columns(y, missing) if hasattr(y, "columns") else spread(name, _vector(y, missing), "_")
+    masks = seen and isinstance(y, np.ndarray) and y.ndim == 3 and y.dtype in (np.uint8, np.bool_)
+    if masks:
+        answers = {"mask": y.astype(np.uint8)}
+    else:
+        answers = _columns(y, missing) if hasattr(y, "columns") else spread(name, _vector(y, missing), "_")
     rows, labels = len(next(iter(found.values()), ())), len(next(iter(answers.values()), ()))
     if rows != labels:
         raise DataError(f"X has {rows} rows and y has {labels}", repair="give one answer for each row")

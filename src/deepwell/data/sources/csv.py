@@ -122,9 +122,15 @@ def _in_blocks(path: Path, options: ReadOptions) -> Table | None:
 
 
 def _with_names(dialect: Dialect, options: ReadOptions) -> Dialect:
-    """Names from a file mean that there is no header, unless the first row repeats them or the user said."""
-    if options.names is None or options.header is not None or not dialect.rows:
+    """Names from a file mean that there is no header, unless the first row repeats them or the user said.
+
+    A first row of names that are expected is a header.
+    """
+    if options.header is not None or not dialect.rows:
         return dialect
+    if options.names is None:
+        known = set(dialect.rows[0]) <= set(options.expected)
+        return replace(dialect, header=dialect.header or known)
     told = [n.strip().lower() for n in names.given(options.names)]
     return replace(dialect, header=[c.lower() for c in dialect.rows[0]][: len(told)] == told)
 

@@ -1,7 +1,7 @@
 """Whether the first row of a text table names its columns.
 
-Unusual: every column gives evidence by itself and the sum decides. A name above numbers speaks for a header; a number above
-numbers, or a word that stands again further down in its column, against.
+Unusual: every column gives evidence by itself and the sum decides. A name above numbers or above prose speaks for a header; a
+number above numbers, or a word that stands again further down in its column, against.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ ABSENT = frozenset(MISSING)
 NAME = re.compile(r"[^\W\d][\w \-().%#°]*")
 LONGEST_NAME = 64
 CONTRAST, AGAINST = 2, -2
+PROSE_WORDS, PROSE_CELLS = 4, 3
+"""A single word is a name above so many cells or more that nearly all have so many words."""
 NAME_WORDS = 6
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -55,6 +57,9 @@ def _vote(name: str, column: Sequence[str]) -> int:
     if name in distinct:
         return AGAINST
     if len(distinct) <= len(cells) / 2:
+        return 1
+    long = sum(len(c.split()) >= PROSE_WORDS for c in cells)
+    if name.isidentifier() and len(cells) >= PROSE_CELLS and long >= 0.95 * len(cells):
         return 1
     digits = sum(any(ch.isdigit() for ch in c) for c in cells)
     return 1 if digits >= 0.95 * len(cells) and not any(ch.isdigit() for ch in name) else 0

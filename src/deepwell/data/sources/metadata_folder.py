@@ -1,7 +1,8 @@
 """A folder of pictures with a table beside them (metadata.csv, labels.csv, train.csv, captions.txt, metadata.jsonl).
 
 Unusual: which column names the pictures is found out by looking its values up among the files, with or without folder and
-suffix. That column keeps its name and becomes ImageFile; a row whose picture is missing is rejected.
+suffix. That column keeps its name and becomes ImageFile; a row whose picture is missing is rejected. Boxes may stand beside it,
+as lists or as JSON text.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import Column, ImageFile, Rejected, Table
-from deepwell.data.sources import csv, dialect, files, jsonlines, parts, pictures, text
+from deepwell.data.sources import csv, dialect, files, jsonlines, marked_pictures, parts, pictures, text
 from deepwell.data.sources.class_folders import walk
 from deepwell.data.sources.columns import as_text, objects
 from deepwell.data.sources.options import ReadOptions
@@ -75,7 +76,7 @@ def _one(path: Path, index: Index, options: ReadOptions) -> Table:
         )
     images = objects(ImageFile(str(looked_up[row])) for row in kept.tolist())
     used = table.take(kept).with_columns({name: images})
-    return Table(used.columns, used.origin, tuple(rejected))
+    return marked_pictures.in_table(Table(used.columns, used.origin, tuple(rejected)), name)
 
 
 def _absence(value: str, index: Index) -> str:

@@ -23,6 +23,8 @@ class ReadOptions:
             cache and mapped. None: no bound.
         form: the raw form, named after its module (documents, text_lines, csv, ...), where a path could be read in several
             ways; folders called train and test stay parts. None: found out.
+        expected: names that columns are known by, as those of a model that is asked: a first row of nothing else is a header,
+            whatever stands below it.
         usual: the raw form that the files of training had: it goes first where a path could be read in several ways and no
             form is sure, as for a .txt file.
     """
@@ -36,4 +38,5 @@ class ReadOptions:
     target_name: str = "target"
     memory: int | None = None
     form: str | None = None
+    expected: tuple[str, ...] = ()
     usual: str | None = None

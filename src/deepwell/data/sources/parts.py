@@ -99,7 +99,7 @@ def without_test(table: Table, test: Table, name: str) -> Table:
         raise DataError("all rows of the data come from the test", where=name, repair="give --test a part of the files")
     kept = gathered(table, left)
     names = [n for n in kept.names if n != SPLIT or not marked or set(kept[SPLIT].tolist()) != {"train"}]
-    return replace(kept.select(names), rejected=table.rejected)
+    return replace(kept.select(names), rejected=table.rejected, notes=table.notes)
 
 
 def by_name(tables: Sequence[tuple[str, str, Table]]) -> Table:
@@ -148,12 +148,13 @@ def stack(tables: Sequence[tuple[str, Table]]) -> Table:
     every = [t for _, t in tables]
     pieces = {n: [t.columns[n] for t in every] for n in first.names}
     rejected: list[Rejected] = [r for t in every for r in t.rejected]
+    notes = tuple(note for t in every for note in t.notes)
     numbers = {n: p for n, p in pieces.items() if _joinable(p) and p[0].dtype != object}
     if not numbers or not any(t.entry for t in every):
-        return Table({n: _join(p) for n, p in pieces.items()}, _origins(every), rejected)
+        return Table({n: _join(p) for n, p in pieces.items()}, _origins(every), rejected, notes=notes)
     apart, line, entry = mapped.joined(every, numbers)
     columns = {n: apart[n] if n in apart else _join(p) for n, p in pieces.items()}
-    return Table(columns, _origins(every, line), rejected, entry)
+    return Table(columns, _origins(every, line), rejected, entry, notes)
 
 
 def _same_columns(name: str, first: Table, other: str, table: Table) -> None:

@@ -14,6 +14,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from deepwell.nn.treatment import treat
+
 
 class MemberScale(nn.Module):
     """x (n, I) -> (M, n, I): x times a trained vector per member, drawn from N(0, 1)."""
@@ -21,7 +23,7 @@ class MemberScale(nn.Module):
     def __init__(self, members: int, size: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.randn(members, 1, size))
-        self.scale.decays = False  # type: ignore[attr-defined]  # scales belong around 1 in size, not around 0
+        treat(self.scale, decays=False)  # scales belong around 1 in size, not around 0
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""

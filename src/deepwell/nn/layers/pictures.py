@@ -1,11 +1,17 @@
-"""PictureEncoder: raw pictures -> one vector each, by a compact residual network that fits itself to the picture's size.
+"""PictureEncoder: raw pictures -> one vector each, or maps of several finenesses, by a compact residual network.
 
-Unusual: it reads uint8 as it comes from the file, and scales it inside, so a bundle answers on raw pixels. It pools early: the
-stem brings the longer side to 32 or less before anything wide runs, and the widths double only as the sides halve. Both
-the mean and the largest value of each channel are handed on (concatenated pooling, as in fastai): a mark may be small.
+Unusual: it reads uint8 as it comes from the file, and scales it inside, so a bundle answers on raw pixels. For vectors it fits
+itself to the picture's size and pools early: the stem brings the longer side to 32 or less before anything wide runs, and the
+widths double only as the sides halve. Both the mean and the largest value of each channel are handed on (concatenated
+pooling, as in fastai): a mark may be small.
 
     side 28: stem 14 x W -> 7 x 2W -> 4 x 4W -> 8W values       side 8: stem 8 x W -> 4 x 2W -> 4W values
     side 128: stem 64 x W, pooled to 32 x W -> 16 x 2W -> 8 x 4W -> 4 x 8W -> 16W values
+
+For maps the number of stages is given and nothing is pooled early, as what is looked for may be small. Names and shapes of the
+weights are the same, so that those of one use can begin another.
+
+    four stages: 1/2 x W, 1/4 x 2W, 1/8 x 4W, 1/16 x 8W, 1/32 x 8W
 """
 
 from __future__ import annotations
@@ -25,6 +31,8 @@ POOL_ABOVE = 32
 """After the stem, the picture is pooled until its longer side is no longer than this."""
 LAST_SIDE = 4
 """Stages follow until the longer side is no longer than this."""
+WIDEST = 8
+"""Where maps are asked for, no stage is wider than so many times the stem: the last ones are for what is large, and few."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +58,19 @@ class Layout:
     sides: tuple[tuple[int, int], ...]
 
 
-def layout(height: int, width: int, shape: PictureShape) -> Layout:
-    """The stages for pictures of this size; sides are halved upwards (7 -> 4)."""
-    stride = 2 if max(height, width) > STRIDE_ABOVE else 1
+def layout(height: int, width: int, shape: PictureShape, stages: int | None = None) -> Layout:
+    """The stages for pictures of this size; sides are halved upwards (7 -> 4). stages: how many, for maps."""
+    stride = 2 if stages is not None or max(height, width) > STRIDE_ABOVE else 1
     side = (math.ceil(height / stride), math.ceil(width / stride))
     sides, pools = [side], 0
-    while max(side) > POOL_ABOVE:
+    while stages is None and max(side) > POOL_ABOVE:
         side, pools = _halved(side), pools + 1
     sides.append(side)
     widths = [shape.width]
-    while max(side) > LAST_SIDE:
+    while max(side) > LAST_SIDE if stages is None else len(widths) <= stages:
         side = _halved(side)
         sides.append(side)
-        widths.append(2 * widths[-1])
+        widths.append(2 * widths[-1] if stages is None else min(2 * widths[-1], WIDEST * shape.width))
     return Layout(5 if stride == 2 else 3, stride, pools, tuple(widths), tuple(sides))
 
 
@@ -70,9 +78,9 @@ def _halved(side: tuple[int, int]) -> tuple[int, int]:
     return math.ceil(side[0] / 2), math.ceil(side[1] / 2)
 
 
-def multiplications(size: tuple[int, int, int], shape: PictureShape) -> int:
-    """Multiply-adds of one forward pass over one picture. size: (channels, height, width)."""
-    plan = layout(size[1], size[2], shape)
+def multiplications(size: tuple[int, int, int], shape: PictureShape, stages: int | None = None) -> int:
+    """Multiply-adds of one forward pass over one picture. size: (channels, height, width). stages: as of PictureEncoder."""
+    plan = layout(size[1], size[2], shape, stages)
     total = plan.kernel**2 * size[0] * shape.width * math.prod(plan.sides[0])
     for (narrow, wide), side in zip(zip(plan.widths, plan.widths[1:], strict=False), plan.sides[2:], strict=True):
         total += 9 * wide * (narrow + 2 * shape.blocks * wide) * math.prod(side)
@@ -82,30 +90,45 @@ def multiplications(size: tuple[int, int, int], shape: PictureShape) -> int:
 class PictureEncoder(nn.Module):
     """Pictures (n, channels, height, width), uint8 or floats in 0..255, -> (n, features). See the top of this file.
 
-    size: (channels, height, width). features: twice the channels of the last stage.
+    size: (channels, height, width). stages: for `maps`, how many follow the stem, each halving the sides; None: as the size asks.
+    Attributes:
+        features: twice the channels of the last stage.
+        widths: (stages + 1,) channels of the stem and of each stage.
     """
 
-    def __init__(self, size: tuple[int, int, int], shape: PictureShape) -> None:
+    def __init__(self, size: tuple[int, int, int], shape: PictureShape, stages: int | None = None) -> None:
         super().__init__()
         channels, height, width = size
-        plan = layout(height, width, shape)
+        plan = layout(height, width, shape, stages)
         self.stem = ConvNorm(channels, shape.width, plan.kernel, plan.stride)
         self.pools = plan.pools
-        stages: list[nn.Module] = []
+        built: list[nn.Module] = []
         for narrow, wide in zip(plan.widths, plan.widths[1:], strict=False):
             blocks = [Residual(wide) for _ in range(shape.blocks)]
-            stages.append(nn.Sequential(_Halve(), ConvNorm(narrow, wide), nn.ReLU(), *blocks))
-        self.stages = nn.Sequential(*stages)
+            built.append(nn.Sequential(_Halve(), ConvNorm(narrow, wide), nn.ReLU(), *blocks))
+        self.stages = nn.Sequential(*built)
+        self.widths = plan.widths
         self.features = 2 * plan.widths[-1]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """See the class."""
+        x = self.maps(pictures)[-1]
+        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """What the stem and each stage see, finest first: (n, widths[i], height / 2^(i + 1), width / 2^(i + 1)), rounded up.
+
+        Without `stages` the maps begin after the early pooling. All are channels-last.
+        """
         x = (pictures.float() - 127.5) / 64.0  # about -2 to 2
         x = functional.relu(self.stem(x.contiguous(memory_format=torch.channels_last)))
         for _ in range(self.pools):
             x = _halve(x)
-        x = self.stages(x)
-        return torch.cat([x.mean((2, 3)), x.amax((2, 3))], dim=1)
+        found = [x]
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
 
 
 class _Halve(nn.Module):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from deepwell.nn.layers.byte_dropout import ByteDropout
 from deepwell.nn.layers.token_grams import GramShape, TokenGrams
 from deepwell.nn.layers.transformer import Transformer, TransformerShape, View
+from deepwell.nn.treatment import treat
 
 EMBEDDING_STD = 0.02
 
@@ -59,11 +60,11 @@ def visible(inside: Tensor) -> Tensor:
 def token_embedding(vocabulary: int, width: int, tied: bool = False) -> nn.Embedding:
     """A table (V, W) of small vectors, as GPT-2 begins (Radford et al. 2019). tied: it is the output layer as well.
 
-    Muon, which leaves the output layer to Adam, is told which one that is (see training/optimisers.py).
+    Muon, which leaves the output layer to Adam, is told which one that is (see training/muon.py).
     """
     table = nn.Embedding(vocabulary, width)
     nn.init.normal_(table.weight, std=EMBEDDING_STD)
-    vars(table.weight)["head"] = tied
+    treat(table.weight, head=tied)
     return table
 
 

@@ -7,6 +7,7 @@ is three times as much.
 from __future__ import annotations
 
 from deepwell.nn.layers import token_grams, transformer
+from deepwell.nn.layers.pointer import pointer_multiplications, pointer_parameters
 from deepwell.nn.layers.token_grams import GramShape
 from deepwell.nn.layers.transformer import TransformerShape
 
@@ -30,16 +31,26 @@ def decoder_multiplications(
 
 
 def encoder_decoder_parameters(
-    source: int, target: int, encoder: TransformerShape, decoder: TransformerShape, tied: bool = True
+    source: int,
+    target: int,
+    encoder: TransformerShape,
+    decoder: TransformerShape,
+    tied: bool = True,
+    pointer: bool = False,
 ) -> int:
     """Weights of an EncoderDecoder."""
     tables = target if tied else source + 2 * target
     blocks = transformer.parameters(encoder) + transformer.parameters(decoder, cross=True)
-    return tables * decoder.width + blocks
+    return tables * decoder.width + blocks + (pointer_parameters(decoder.width) if pointer else 0)
 
 
 def encoder_decoder_multiplications(
-    vocabulary: int, encoder: TransformerShape, decoder: TransformerShape, source: int, target: int
+    vocabulary: int,
+    encoder: TransformerShape,
+    decoder: TransformerShape,
+    source: int,
+    target: int,
+    pointer: bool = False,
 ) -> float:
     """Multiply-adds of an EncoderDecoder for one pair of `source` and `target` tokens, what lies ahead not counted.
 
@@ -47,4 +58,5 @@ def encoder_decoder_multiplications(
     """
     read = transformer.multiplications(encoder, source) + transformer.remembering(decoder)
     written = transformer.multiplications(decoder, (target + 1) / 2, source) + vocabulary * decoder.width
-    return source * read + target * written
+    copied = pointer_multiplications(decoder.width, source, target) if pointer else 0
+    return source * read + target * written + copied

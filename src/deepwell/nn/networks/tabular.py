@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from deepwell.nn.layers.categories import CategoryEncoder
 from deepwell.nn.layers.ensemble import MemberLinear, MemberScale, SharedLinear
 from deepwell.nn.layers.numbers import NumberEncoder
+from deepwell.nn.treatment import treat
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class TabularNetwork(nn.Module):
             category = CategoryEncoder(list(categories.values()), shape.embedding)
             self.encoder["category"], width = category, width + category.width
         for parameter in self.encoder.parameters():
-            parameter.lr_scale, parameter.decays = encoder_rate, False  # type: ignore[attr-defined]
+            treat(parameter, lr_scale=encoder_rate, decays=False)
         sizes = [width, *[shape.width] * shape.depth]
         blocks: list[nn.Module] = [MemberScale(shape.members, width)]
         for inputs, outputs in pairwise(sizes):

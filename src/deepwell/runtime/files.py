@@ -1,0 +1,206 @@
+"""Answers as files: a CSV, a JSON, or a folder with a CSV and, where answers are boxes or masks, a picture for each row.
+
+    answers.csv (or any other name) lists and boxes as JSON, a mask as the share of each class, in a folder as its file's name
+    answers.json                    one object per row; where a column holds boxes, the form of COCO results with pictures and
+                                    classes beside them (annotations with bbox as x, y, width, height)
+    folder/                         answers.csv; boxes: NAME.png, the picture with them; masks: NAME.png, class indices with a
+                                    palette in the picture's own size, and NAME_overlay.png, its colours over the picture
+
+Unusual: nothing is written where a file of the question would be overwritten, each file appears whole or not at all, and
+answers.csv is the last of a folder, so that a folder which has it is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepwell.core.errors import DataError, RunError, UsageError
+from deepwell.core.fields import Field
+from deepwell.core.table import Column, ImageFile
+from deepwell.data import drawing
+from deepwell.data.fields import pictures
+from deepwell.runtime.answers import PROBLEM, Answers
+from deepwell.runtime.wording import as_json
+from deepwell.store.files import write_file
+
+CSV = "answers.csv"
+DRAWN = ("boxes", "mask")
+"""Kinds of answers that are drawn."""
+
+
+def write(path: str | Path, answers: Answers) -> None:
+    """Write answers to a `.json` file, to a folder (an existing one, or a path that ends in a slash), else as CSV.
+
+    Raises UsageError where a picture of the question would be overwritten, RunError where the disk does not take it.
+    """
+    target = Path(path)
+    if target.is_dir() or str(path).endswith(("/", "\\")):
+        _folder(target, answers)
+    elif target.suffix.lower() == ".json":
+        _spare_questions([target], answers)
+        write_file(target, _as_json(answers).encode())
+    else:
+        _spare_questions([target], answers)
+        write_file(target, answers.csv().encode())
+
+
+# JSON ------------------------------------------------------------------------------------------------------------------
+def _as_json(answers: Answers) -> str:
+    boxes = _of_kind(answers, "boxes")
+    if boxes:
+        return json.dumps(coco(answers, boxes[0])) + "\n"
+    return "[\n" + ",\n".join(as_json(answers)) + "\n]\n"
+
+
+def coco(answers: Answers, field: Field) -> dict[str, Any]:
+    """Boxes of a column as COCO has them: images, categories, annotations with scores; ids count from 1.
+
+    Rows without an answer stand under `problems` with their reason. A box ends at its right and lower edge.
+    """
+    names = _names(answers)
+    classes = _classes(answers, field)
+    category = {label: number for number, label in enumerate(classes, 1)}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    problems: list[dict[str, str]] = []
+    for row, (cell, why) in enumerate(zip(answers[field.name], answers[PROBLEM], strict=True)):
+        if why:
+            problems.append({"file_name": names[row], "problem": why})
+            continue
+        images.append({"id": row + 1, "file_name": names[row], **_size(answers, row)})
+        for box in cell or ():
+            left, top, right, bottom = box["box"]
+            wide, high = round(right - left, 6), round(bottom - top, 6)  # without the noise of subtracting decimals
+            annotations.append({
+                "id": len(annotations) + 1, "image_id": row + 1, "category_id": category[box["label"]],
+                "bbox": [left, top, wide, high], "area": round(wide * high, 6), "iscrowd": 0,
+                **({"score": box["score"]} if "score" in box else {}),
+            })  # fmt: skip
+    listed = [{"id": number, "name": label} for label, number in category.items()]
+    found: dict[str, Any] = {"images": images, "categories": listed, "annotations": annotations}
+    return {**found, "problems": problems} if problems else found
+
+
+def _classes(answers: Answers, field: Field) -> list[str]:
+    """The classes of boxes in order: those that the model knows, where its answers say so, else those that occur."""
+    known = [str(label) for label in field.facts.get("classes", ())]
+    seen = {str(box["label"]) for cell in answers[field.name] for box in cell or ()}
+    return [*known, *sorted(seen - set(known))]
+
+
+def _size(answers: Answers, row: int) -> dict[str, int]:
+    column = _picture(answers)
+    if column is None:
+        return {}
+    try:
+        height, width = pictures.measure(column[row])
+    except DataError:
+        return {}
+    return {"width": width, "height": height}
+
+
+# a folder --------------------------------------------------------------------------------------------------------------
+def _folder(target: Path, answers: Answers) -> None:
+    fields = [field for kind in DRAWN for field in _of_kind(answers, kind)]
+    stems = _unique([Path(name).stem or name for name in _names(answers)])
+    ends = {f.name: f"_{_plain(f.name)}" if len(fields) > 1 else "" for f in fields}
+    named: dict[str, list[str]] = {f.name: [f"{stem}{ends[f.name]}.png" for stem in stems] for f in fields}
+    planned = [target / CSV, *(target / name for names in named.values() for name in names)]
+    _spare_questions(planned, answers)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"the folder cannot be made: {error.strerror}", where=str(target)) from error
+    column = _picture(answers)
+    cells: dict[str, Column] = {}
+    for field in fields:
+        names = np.array(named[field.name], object)
+        for row in range(len(answers)):
+            if answers[PROBLEM][row]:
+                names[row] = None
+            elif field.kind == "mask":
+                _write_mask(target / names[row], answers, field, row, column)
+            elif column is not None:
+                classes = _classes(answers, field)
+                drawn = drawing.with_boxes(column[row], answers[field.name][row] or (), classes)
+                write_file(target / names[row], drawing.png(drawn))
+        if field.kind == "mask":
+            cells[field.name] = names
+    write_file(target / CSV, answers.with_cells(cells).csv().encode())
+
+
+def _write_mask(path: Path, answers: Answers, field: Field, row: int, column: Column | None) -> None:
+    indices, colours = answers[field.name][row], list(field.facts.get("colours", ()))
+    write_file(path, drawing.png(drawing.mask(indices, colours)))
+    if column is not None:
+        over = drawing.overlay(column[row], indices, colours)
+        write_file(path.with_name(f"{path.stem}_overlay.png"), drawing.png(over))
+
+
+def _spare_questions(planned: Sequence[Path], answers: Answers) -> None:
+    """Raise UsageError where a picture that was asked about is among the files to be written, their overlays included."""
+    column = _picture(answers)
+    asked = {Path(c.path).resolve() for c in (() if column is None else column) if isinstance(c, ImageFile)}
+    for path in planned:
+        for made in (path, path.with_name(f"{path.stem}_overlay{path.suffix}")):
+            if made.resolve() in asked:
+                raise UsageError(
+                    f"{str(made)!r} is a picture of the question, and would be overwritten",
+                    repair="name another --out folder",
+                )
+
+
+# names -----------------------------------------------------------------------------------------------------------------
+def _of_kind(answers: Answers, kind: str) -> list[Field]:
+    """The answer columns of a kind; the truth beside them is none."""
+    return [f for f in answers.schema.fields if f.kind == kind and not f.name.endswith(".truth")]
+
+
+def _picture(answers: Answers) -> Column | None:
+    """The first column of the question that holds pictures, line by line."""
+    for column in {} if answers.asked is None else answers.asked.columns.values():
+        if column.dtype == np.uint8 and column.ndim in (3, 4):
+            return column
+        if column.dtype == object and any(pictures.is_picture(cell) for cell in column):
+            return column
+    return None
+
+
+def _names(answers: Answers) -> list[str]:
+    """What each row is called: its picture's path below the folder that all share, else its number."""
+    column = _picture(answers)
+    if column is None or not all(isinstance(cell, ImageFile) for cell in column):
+        return [f"row_{row:06d}" for row in range(len(answers))]
+    paths = [Path(cell.path) for cell in column]
+    folders = [path.parent.parts for path in paths]
+    shared = 0
+    while folders and all(len(f) > shared and f[shared] == folders[0][shared] for f in folders):
+        shared += 1
+    return [str(Path(*path.parts[shared:])) for path in paths]
+
+
+def _unique(stems: Sequence[str]) -> list[str]:
+    """The names with a number behind those that came before; also such as differ in case only, which some disks take for one."""
+    seen: set[str] = set()
+    found = []
+    for stem in stems:
+        name, number = stem, 1
+        while name.lower() in seen:
+            number += 1
+            name = f"{stem}_{number}"
+        seen |= {name.lower(), f"{name.lower()}_overlay"}
+        found.append(name)
+    return found
+
+
+def _plain(name: str) -> str:
+    """A column's name as part of a file's."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]
+
+
+__all__ = ["coco", "write"]

@@ -1,0 +1,312 @@
+"""Series on a grid and as windows: against plain loops over small tables, with gaps, several series and history."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepwell.core.errors import DataError
+from deepwell.core.examples import Picked
+from deepwell.core.fields import Field, Schema
+from deepwell.core.keys import Key
+from deepwell.core.table import Origin, Part, Table
+from deepwell.data.series.pipeline import SeriesPipeline, Wanted
+
+KEY = Key(0)
+HOURLY = {"frequency": {"unit": "second", "step": 3600, "phase": 0, "inside": 0}, "steps": 40}
+FIELDS = (
+    Field("t", "time", "order", "", HOURLY), Field("s", "category", "group"), Field("y", "number", "target"),
+    Field("x", "number"), Field("k", "number", "known_future"), Field("c", "category"),
+)  # fmt: skip
+SCHEMA = Schema(FIELDS)
+
+
+def objects(values):
+    values = list(values)
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column
+
+
+def times(hours):
+    return np.datetime_as_string(np.datetime64("2024-01-01T00", "s") + 3600 * np.asarray(hours)).astype(object)
+
+
+def table(lengths=(40, 40), seed=0):
+    """Series 'a', 'b', ...; y = 100 * series + hour + noise, x = hour, k = hour % 5, c constant in each series."""
+    draws = np.random.default_rng(seed)
+    hours = np.concatenate([np.arange(n) for n in lengths])
+    which = np.repeat(np.arange(len(lengths)), lengths)
+    return Table({
+        "t": times(hours), "s": objects("abcdef"[w] for w in which),
+        "y": 100.0 * which + hours + draws.normal(0, 0.1, len(hours)), "x": hours * 1.0, "k": hours % 5 * 1.0,
+        "c": objects(("red", "blue")[w % 2] for w in which),
+    })  # fmt: skip
+
+
+def fitted(data, horizon=3, context=6, **wanted):
+    return SeriesPipeline(SCHEMA, Wanted(horizon, context, **wanted)).fit(data)
+
+
+def own(batch, name="future"):
+    """(n, H or C, T) in the unit of the data; NaN where not seen."""
+    seen = batch.arrays[f"{name}.seen"] > 0
+    values = batch.arrays[name] * batch.arrays["future.factor"][:, None] + batch.arrays["future.offset"][:, None]
+    return np.where(seen, values, np.nan)
+
+
+def every(windows):
+    return windows.take(np.arange(windows.count), KEY)
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 5), st.integers(1, 8),
+    st.sets(st.integers(0, 100), max_size=12), st.randoms(use_true_random=False),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_windows_are_those_of_a_plain_loop(lengths, horizon, context, dropped, random):
+    """Rows dropped and shuffled: every place with a whole context, and a value seen on both sides, is a window."""
+    whole = table(lengths)
+    kept = [row for row in range(len(whole)) if row not in dropped]
+    random.shuffle(kept)
+    data = whole.take(np.array(kept, int))
+    expected = []
+    for name in sorted(set(data["s"])):
+        y = {hour: value for s, hour, value in zip(data["s"], data["x"], data["y"], strict=True) if s == name}
+        for origin in range(int(min(y)) + context, int(max(y)) + 2 - horizon):
+            steps = [y.get(float(hour), np.nan) for hour in range(origin - context, origin + horizon)]
+            if np.isfinite(steps[:context]).any() and np.isfinite(steps[context:]).any():
+                expected.append((name, steps))
+    if not expected:
+        with pytest.raises(DataError, match="no series can be trained on"):
+            fitted(data, horizon, context).windows(Part("train", data))
+        return
+    pipeline = fitted(data, horizon, context)
+    windows = pipeline.windows(Part("train", data))
+    assert windows.count == len(expected)
+    batch = every(windows)
+    found = np.concatenate([own(batch, "past"), own(batch)], axis=1)[..., 0]
+    names = pipeline.names_of(batch)[:, 0]
+    order = np.lexsort((batch.arrays["origin"], names))
+    assert names[order].tolist() == [name for name, _ in expected]
+    np.testing.assert_allclose(found[order], [steps for _, steps in expected], rtol=1e-5, atol=1e-4)
+
+
+def test_features_stand_at_their_steps():
+    data = table()
+    pipeline = fitted(data)
+    batch = every(pipeline.windows(Part("train", data)))
+    arrays = batch.arrays
+    steps = arrays["origin"][:, None] - arrays["origin"].min() + pipeline.context_ + np.arange(3)
+    calendar = 2 * len(pipeline.calendar_)
+    k = pipeline.fields_.kinds_["k"].decode(arrays["future.known"][..., calendar])
+    np.testing.assert_allclose(k, steps % 5, atol=1e-4)
+    x = pipeline.fields_.kinds_["x"].decode(arrays["past.beside"][..., 0])
+    np.testing.assert_allclose(x[:, -1], steps[:, 0] - 1, atol=1e-2)
+    assert arrays["static"].shape == (batch.examples.size, 2)
+    assert {tuple(row) for row in arrays["static"].tolist()} == {(1.0, 0.0), (0.0, 1.0)}
+    angle = 2 * np.pi * (steps % 24) / 24
+    np.testing.assert_allclose(arrays["future.known"][..., 0], np.sin(angle), atol=1e-5)
+    assert pipeline.sizes() == {
+        "past": (6, 1), "future": (3, 1), "known": (calendar + 1,), "beside": (1,), "static": (2,), "series": (2,)
+    }  # fmt: skip
+
+
+def test_later_parts_see_history_and_ask_only_for_their_own_rows():
+    data = table()
+    early = data["x"] < 30
+    train, test = data.take(early), data.take(~early)
+    pipeline = fitted(train)
+    batch = every(pipeline.windows(Part("test", test, train)))
+    assert len(batch) == 2 * (10 - 3 + 1)
+    assert own(batch).min() >= 30 - 1
+    first = own(batch, "past")[0, :, 0]
+    np.testing.assert_allclose(first, data["y"][24:30], rtol=1e-5)
+    # A part shorter than the horizon has one window, whose last steps are not asked for.
+    short = every(pipeline.windows(Part("test", test.take(test["x"] < 32), train)))
+    assert len(short) == 2
+    assert short.arrays["future.seen"][:, :, 0].tolist() == [[1, 1, 0]] * 2
+    # Without history the first steps are the past.
+    alone = pipeline.windows(Part("test", test))
+    assert alone.count == 2 * (10 - 6 - 3 + 1)
+
+
+def test_units_are_blocks_that_hardly_overlap():
+    windows = fitted(table()).windows(Part("train", table()))
+    count = windows.count // 2
+    assert windows.units.tolist() == [i // 3 for i in range(count)] + [
+        windows.units[count] + i // 3 for i in range(count)
+    ]
+    assert windows.units[count] > windows.units[count - 1]
+
+
+def test_a_question_goes_on_after_the_last_value_of_each_series():
+    data = table((40, 25))
+    pipeline = fitted(data)
+    ahead = [Table({
+        "t": times(range(n, n + 3)), "s": objects([s] * 3), "y": np.full(3, np.nan), "x": np.full(3, np.nan),
+        "k": np.arange(n, n + 3) % 5 * 1.0, "c": objects([c] * 3),
+    }) for n, s, c in ((40, "a", "red"), (25, "b", "blue"))]  # fmt: skip
+    asked = Table({n: np.concatenate([data[n], *(more[n] for more in ahead)]) for n in data.names})
+    windows = pipeline.windows(Part("predict", asked))
+    batch = every(windows)
+    assert pipeline.times(batch.arrays["origin"]).tolist() == times([40, 25]).tolist()
+    assert "future" not in batch.arrays
+    calendar = 2 * len(pipeline.calendar_)
+    k = pipeline.fields_.kinds_["k"].decode(batch.arrays["future.known"][..., calendar])
+    np.testing.assert_allclose(k, [[0, 1, 2], [0, 1, 2]], atol=1e-4)
+    # Without what is known ahead there is no answer, and the reason is said.
+    bare = pipeline.windows(Part("predict", data))
+    assert bare.count == 0
+    assert "the column 'k' is known ahead, so its values are needed for the 3 steps" in next(
+        iter(bare.problems.values())
+    )
+    # A future value of what is not known ahead is refused.
+    x = asked["x"].copy()
+    x[-1] = 7.0
+    with pytest.raises(DataError, match="'x' has a value after the last known 'y' of the series 'b'"):
+        pipeline.windows(Part("predict", asked.with_columns({"x": x})))
+    # A history shorter than the context is padded; a new series has scales of its own.
+    new = asked.take(np.concatenate([np.arange(36, 40), np.arange(65, 68)])).with_columns({"s": objects(["z"] * 7)})
+    batch = every(pipeline.windows(Part("predict", new)))
+    assert batch.arrays["past.seen"][0, :, 0].tolist() == [0, 0, 1, 1, 1, 1]
+    assert batch.arrays["series"].tolist() == [-1]
+    assert pipeline.names_of(batch).tolist() == [["z"]]
+    np.testing.assert_allclose(own(batch, "past")[0, 2:, 0], data["y"][36:40], rtol=1e-5)
+
+
+def test_the_tail_is_kept_in_the_bundle_and_asked_where_no_rows_are_given():
+    data = table((40, 25))
+    train, test = data.take(data["x"] < 20), data.take(data["x"] >= 20)
+    pipeline = fitted(train)
+    pipeline.windows(Part("train", train))
+    pipeline.windows(Part("test", test, train))
+    kept = pipeline.kept()
+    again = SeriesPipeline(SCHEMA, Wanted(3, 6)).restore(pipeline.state())
+    again.restore_kept(kept)
+    assert again.state() == pipeline.state()
+    tail = again.tail_
+    assert tail["t"].tolist() == times([*range(34, 40), *range(19, 25)]).tolist()
+    np.testing.assert_array_equal(tail["y"], data["y"][[*range(34, 40), *range(59, 65)]])
+    assert tail["c"].tolist() == ["red"] * 6 + ["blue"] * 6
+    # A later look at other rows does not change what a sealed model goes on from.
+    again.windows(Part("test", test))
+    assert again.tail_ is tail
+    # What is known ahead may be given alone.
+    ahead = Table({
+        "t": times(range(40, 43)), "s": objects(["a"] * 3), "y": np.full(3, np.nan), "x": np.full(3, np.nan),
+        "k": np.zeros(3), "c": objects(["red"] * 3),
+    })  # fmt: skip
+    batch = every(again.windows(Part("predict", ahead)))
+    assert pipeline.times(batch.arrays["origin"]).tolist() == times([40]).tolist()
+    np.testing.assert_allclose(own(batch, "past")[0, :, 0], data["y"][34:40], rtol=1e-5)
+    assert fitted(train, tail=False).windows(Part("train", train)).count
+    private = fitted(train, tail=False)
+    private.windows(Part("train", train))
+    assert private.kept() == {}
+
+
+def test_bad_rows_are_named():
+    data = table((40, 5))
+    cells = data["y"].astype(object)
+    cells[7] = "many"
+    moments = data["t"].copy()
+    moments[9] = "2024-01-01T09:00:30"
+    moments[11] = None
+    windows = fitted(data).windows(Part("train", data.with_columns({"y": cells, "t": moments})))
+    assert "column 'y': 'many' is not a finite number" in windows.problems[7]
+    assert "is not on the grid of the series (hourly)" in windows.problems[9]
+    assert "the time is missing" in windows.problems[11]
+    assert "the series 'b' has 5 steps; 9 are needed: 6 to look back on and 3 to forecast" in windows.problems[40]
+    assert sorted(windows.problems) == [7, 9, 11, 40, 41, 42, 43, 44]
+
+
+def test_doubled_moments_name_both_rows():
+    data = table((10,))
+    twice = data.take(np.array([*range(10), 4]))
+    twice = Table(twice.columns, Origin(("a.csv",), np.zeros(11, np.int32), np.arange(2, 13)))
+    with pytest.raises(
+        DataError, match=r"a\.csv, line 6 and a\.csv, line 12: the series 'a' has the moment 2024-01-01 04"
+    ):
+        fitted(twice)
+    fold = twice.with_columns({"t": np.array(times([*range(2, 12), 2]), object)})
+    day = objects(cell.replace("2024-01-01", "2024-10-27") for cell in fold["t"])
+    with pytest.raises(DataError, match="whose clock was set back"):
+        fitted(fold.with_columns({"t": day}))
+
+
+def test_a_sparse_grid_is_refused():
+    data = Table({**table((40,)).columns, "t": times([*range(39), 3 * 10**6])})
+    with pytest.raises(DataError, match="nearly all would be missing"):
+        fitted(data)
+
+
+def test_scales_are_those_of_each_series_and_the_naive_error_is_hyndmans():
+    data = table()
+    pipeline = fitted(data, season=2)
+    y = data["y"].reshape(2, 40)
+    np.testing.assert_allclose(pipeline.offset_[:, 0], y.mean(1))
+    np.testing.assert_allclose(pipeline.factor_[:, 0], y.std(1))
+    np.testing.assert_allclose(pipeline.naive_[:, 0], np.abs(y[:, 2:] - y[:, :-2]).mean(1) / y.std(1))
+
+
+def test_rows_without_times_follow_one_another():
+    plain = Schema((Field("y", "number", "target"),))
+    data = Table({"y": np.arange(30.0)})
+    pipeline = SeriesPipeline(plain, Wanted(2, 4)).fit(data)
+    batch = every(pipeline.windows(Part("train", data)))
+    np.testing.assert_allclose(own(batch)[:, 0, 0], np.arange(4, 29), rtol=1e-5)
+
+
+def test_of_many_test_windows_those_that_forecast_each_step_once_are_answered(monkeypatch):
+    data = table()
+    train, test = data.take(data["x"] < 30), data.take(data["x"] >= 30)
+    pipeline = fitted(train)
+    assert pipeline.windows(Part("test", test, train)).answered is None
+    monkeypatch.setattr("deepwell.data.series.windows.MOST_ANSWERS", 10)
+    windows = pipeline.windows(Part("test", test, train))
+    origins = every(Picked(windows, windows.answered)).arrays["origin"].reshape(2, -1)
+    assert np.diff(origins, axis=1).tolist() == [[3, 3]] * 2
+
+
+def test_of_very_many_series_the_longest_are_known_and_the_others_new(monkeypatch):
+    monkeypatch.setattr("deepwell.data.series.pipeline.MOST_NUMBERS", 16)  # two series
+    data = table((20, 40, 30))
+    pipeline = fitted(data)
+    assert pipeline.names_ == [("b",), ("c",)]
+    batch = every(pipeline.windows(Part("test", data)))
+    assert set(batch.arrays["series"].tolist()) == {-1, 0, 1}
+    assert set(pipeline.names_of(batch)[:, 0]) == {"a", "b", "c"}
+    new = batch.arrays["series"] == -1
+    np.testing.assert_allclose(batch.arrays["future.offset"][new, 0], data["y"][:20].mean())
+
+
+def test_gaps_are_missing_and_windows_without_any_value_are_left_out():
+    data = table((40,))
+    y = data["y"].copy()
+    y[10:25] = np.nan
+    pipeline = fitted(data.with_columns({"y": y}))
+    batch = every(pipeline.windows(Part("train", data.with_columns({"y": y}))))
+    origins = batch.arrays["origin"] - batch.arrays["origin"].min() + 6
+    assert not set(range(16, 26)) & set(origins.tolist())  # nothing seen in the six steps before
+    assert 10 not in origins  # nothing seen in the three steps after
+    assert np.isnan(own(batch, "past")).any()
+    assert (batch.arrays["past"][batch.arrays["past.seen"] == 0] == 0).all()
+
+
+def test_taking_is_pure_and_leaves_the_flat_arrays_alone():
+    windows = fitted(table()).windows(Part("train", table()))
+    before = windows.flat.value.copy()
+    first = windows.take(np.array([3, 0]), KEY)
+    first.arrays["past"][:] = 7
+    again = windows.take(np.array([0, 3]), Key(9))
+    np.testing.assert_array_equal(windows.flat.value, before)
+    np.testing.assert_array_equal(again.arrays["future"], first.arrays["future"][::-1])
+
+
+def test_columns_that_are_missing_are_named():
+    data = table()
+    pipeline = fitted(data)
+    without = Table({n: c for n, c in data.columns.items() if n != "s"})
+    with pytest.raises(DataError, match="the data lacks the column 's', by which series are read"):
+        pipeline.windows(Part("test", without))
