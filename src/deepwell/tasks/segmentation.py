@@ -172,13 +172,17 @@ class Segmentation(Task):
         knobs, image, mask = self.knobs, self.image, self.mask
         if knobs.augment == "none":
             return ()
-        least, most, turn = (0.6, 1.7, 10.0) if knobs.augment == "strong" else (0.8, 1.25, 5.0)
+        least, most, turn, light = (0.5, 2.0, 10.0, 0.3) if knobs.augment == "strong" else (0.8, 1.25, 5.0, 0.15)
         said = f"{image}, {mask}: {least:g} to {most:g} times as large, turned by up to {turn:g} degrees"
         chosen = [
             Chosen(changes.zoom(image, mask, least, most, degrees=turn, stretch=0.1), said, "masks move with pictures")
         ]
         chosen.append(
-            Chosen(changes.light(image), f"{image}: light, contrast and colours changed", "classes do not depend on it")
+            Chosen(
+                changes.light(image, light, light, light),
+                f"{image}: light, contrast and colours changed",
+                "classes do not depend on it",
+            )
         )
         if knobs.mirror == "yes":
             chosen.append(Chosen(changes.flip(image, mask), f"{image}, {mask}: mirrored left to right", "asked for"))
