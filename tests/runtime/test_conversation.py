@@ -35,7 +35,7 @@ class Parrot:
     """A model that answers requests: it says the prompt twice, in two pieces, and remembers what it was asked."""
 
     def __init__(self, kind="dialogue", stopped_after=None):
-        self.task = SimpleNamespace(Request=Request, asks_rows=False, past_targets=False)
+        self.task = SimpleNamespace(Request=Request, asks_rows=False, continues="", past_targets=False)
         self.schema = Schema((Field("talk", kind),))
         self.contents = SimpleNamespace(task="parrot")
         self.reading = ReadOptions()
@@ -250,7 +250,7 @@ def test_words_and_cells_mean_what_they_meant_in_training(trained):
 @pytest.mark.parametrize("line", ["NA", "?", "null", " None ", "-9"])
 def test_a_question_that_is_one_text_is_never_missing(line):
     model = SimpleNamespace(
-        task=SimpleNamespace(Request=Request, asks_rows=True, past_targets=False),
+        task=SimpleNamespace(Request=Request, asks_rows=True, continues="", past_targets=False),
         schema=Schema((Field("text", "text"),)),
         reading=ReadOptions(missing=("-9",)),
     )

@@ -41,6 +41,7 @@ PLAIN = MappingProxyType(
         "dropout": 0.0,
         "label_smoothing": 0.0,
         "schedule": "linear",
+        "augment": "none",
     }
 )
 """Knobs without anything that keeps a network from learning by heart."""

@@ -214,6 +214,10 @@ class Task(ABC):
     asks_rows: ClassVar[bool] = True
     """Whether a question is a row (one answer per example); False: the request alone is the question and the batch is empty."""
 
+    continues: ClassVar[str] = ""
+    """The knob of a Request that an answer's column of the same name goes on from, such as the moves of a game: where lines are
+    asked one after the other, each is added to what came before. Empty: each question stands alone."""
+
     past_targets: ClassVar[bool] = False
     """Whether targets are inputs, too, by their past: rows without a target are gaps and stay, and questions hold targets."""
 

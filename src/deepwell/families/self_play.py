@@ -56,7 +56,7 @@ class Question:
 class SelfPlay(Task):
     """See the top of this file. A task of the family is final and brings `rules`; Config may have more knobs."""
 
-    Config, Request, watch, asks_rows = SelfPlayConfig, Question, None, False
+    Config, Request, watch, asks_rows, continues = SelfPlayConfig, Question, None, False, "moves"
 
     @abstractmethod
     def rules(self) -> Game:

@@ -50,13 +50,14 @@ class Conversation:
     Attributes:
         names: what one question is made of: the columns that the model reads, or the knob for its text.
         knobs: name -> value, as given so far.
-        turns: what was said so far, where the model chats.
+        turns: what was said so far, where the model chats. so_far: where a line goes on from those before (Task.continues).
     """
 
     def __init__(self, predictor: Predictor, knobs: Mapping[str, Any] | None = None) -> None:
         self.predictor = predictor
         self.knobs = dict(knobs or {})
         self.turns: list[dict[str, str]] = []
+        self.so_far = ""
         self._request: type = predictor.task.Request
         self._options = {option.name: option for option in knobs_of(self._request)}
         config.make(self._request, self.knobs)
@@ -75,6 +76,16 @@ class Conversation:
         """The knob that takes the text of a question: the first that takes any text; None where there is none."""
         free = (o.name for o in self._options.values() if o.type is str and not o.knob.choices)
         return None if self.predictor.task.asks_rows else next(free, None)
+
+    @property
+    def continues(self) -> bool:
+        """Whether a line goes on from those before it; an empty one leaves it to the model to begin or go on."""
+        return bool(self.prompt) and self.predictor.task.continues == self.prompt
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there is something that /new forgets."""
+        return self._chats or self.continues
 
     @property
     def header(self) -> str:
@@ -111,8 +122,8 @@ class Conversation:
         if word == "quit":
             return LEAVE
         if word == "new":
-            self.turns = []
-            return "what was said is forgotten" if self._chats else "each question stands alone: nothing to forget"
+            self.turns, self.so_far = [], ""
+            return "what was said is forgotten" if self.remembers else "each question stands alone: nothing to forget"
         if word == "help":
             return self.help()
         if value:
@@ -126,13 +137,15 @@ class Conversation:
     def help(self) -> str:
         """What can be said, with the knobs as they stand."""
         rows = [(f"/{name} VALUE", self._meaning(o)) for name, o in self._options.items() if name != self.prompt]
-        rows += [(f"/{name}", meaning) for name, meaning in COMMANDS.items() if name != "new" or self._chats]
+        rows += [(f"/{name}", meaning) for name, meaning in COMMANDS.items() if name != "new" or self.remembers]
         width = max(len(left) for left, _ in rows)
         return "\n".join([*self._how(), *(f"  {left.ljust(width)}  {right}" for left, right in rows)])
 
     def _how(self) -> list[str]:
         if not self.names:
             return ["Enter asks" if not self.predictor.task.past_targets else "Enter asks what comes next"]
+        if self.continues:
+            return [f"a line goes on from the {self.prompt} so far; an empty one leaves it to the model"]
         if not self._rows:
             return ["a line is a question; one that begins with a slash is asked with two: //"]
         if len(self.names) == 1:
@@ -189,6 +202,11 @@ class Conversation:
             row = Part("predict", self._table(dict(zip(self.names, cells, strict=True))))
             examples = self.predictor.task.examples(row, self.predictor.pipeline)
             return self.predictor.answer(examples, 1, request, emit)
+        if self.continues and self.prompt:
+            line = f"{self.so_far} {cells[0]}".strip()
+            answers = self.predictor.predict(None, dataclasses.replace(request, **{self.prompt: line}), emit)
+            self.so_far = str(answers[self.prompt][0])
+            return answers
         if not self._chats:
             return self.predictor.predict(None, request, emit)
         said: list[str] = []

@@ -83,7 +83,7 @@ class Face:
         conversation = self.conversation
         line = self._heard(0)
         by_value = self.live and len(conversation.names) > 1
-        if not line.strip() and conversation.names and not by_value:
+        if not line.strip() and conversation.names and not by_value and not conversation.continues:
             return  # nothing was asked
         try:
             cells = conversation.cells(line)

@@ -61,7 +61,9 @@ def _told(answers: Answers, name: str, names: Collection[str], row: int) -> list
             groups.setdefault(group, {})[item] = value
     single = {part: v for part, v in parts.items() if "." not in part and part not in groups and v is not None}
     told = ", ".join(f"{part} {_text(value)}" for part, value in single.items())
-    lines = [f"{name}: {_text(_at(answers, name, row))}" + (f"  ({told})" if told else "")]
+    text = _text(_at(answers, name, row))
+    beside = f"  ({told})" if told else ""
+    lines = [f"{name}:{beside}", *text.splitlines()] if "\n" in text else [f"{name}: {text}{beside}"]
     for group, items in groups.items():
         most = sorted(items.items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
         more = f", and {len(items) - len(most)} more" if len(items) > len(most) else ""
