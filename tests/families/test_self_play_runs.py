@@ -60,20 +60,20 @@ def test_a_game_is_played_line_by_line(run):
 
 
 def knows_all(game):
-    """A judge of tic-tac-toe that knows what every position is worth, and nothing of moves."""
+    """A judge of tic-tac-toe that knows what every position and every move is worth."""
 
     def judge(view):
         own, other = view.reshape(len(view), 2, 9).transpose(1, 0, 2)
         first = np.where((own + other).sum(axis=1) % 2 == 0, 1, -1)
         states = ((own - other) * first[:, None]).astype(np.int8)
-        worth = looked_ahead(game, states, 9).max(axis=1)
-        return np.zeros((len(view), 9), np.float32), np.clip(worth, -1, 1).astype(np.float32)
+        worth = np.clip(looked_ahead(game, states, 9), -1, 1)
+        return (100 * worth).astype(np.float32), worth.max(axis=1)
 
     return judge
 
 
 def test_with_a_judge_that_knows_all_no_game_is_lost_whatever_the_other_plays():
-    game, planning = TicTacToe(), Planning(9, considered=9)  # each move is looked at once
+    game, planning = TicTacToe(), Planning(18, considered=9)
 
     def loses(states, ours):
         outcome = game.outcome(states)
