@@ -15,7 +15,7 @@ from deepwell.runs.run import Run
 from deepwell.runtime.conversation import Conversation
 from deepwell.tracking.directory import find
 
-PROBE = Path(__file__).parents[1] / "probes" / "tails.py"
+PROBE = Path(__file__).with_name("tails.py")
 QUICK = ("--task", PROBE, "--steps", "40", "--plan", "threads=1", "--plan", "precision=float32", "--quiet")
 
 

@@ -185,7 +185,7 @@ def test_the_network_is_compiled_only_where_the_time_repays_it(machine, monkeypa
 
 def test_what_cannot_be_compiled_is_trained_as_it_is(machine, monkeypatch) -> None:
     def fail(self):
-        raise probe.compiling.ERRORS[0]("no such kernel\nand a long trace")
+        raise probe.compiling.errors()[0]("no such kernel\nand a long trace")
 
     monkeypatch.setattr(probe.compiling, "obstacle", lambda device: "")
     machine(by_table())
