@@ -1,4 +1,4 @@
-"""A task for tests: one series whose targets are read by their past. The last rows stay in the pipeline, so a question needs no file."""
+"""A task for tests: one series whose targets are read by their past; its last rows are kept, so a question needs no file."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -193,6 +193,10 @@ class Pipeline(Protocol):
         """The fitted transforms as JSON values."""
         ...
 
+    def said(self) -> Sequence[str]:
+        """What fitting found out that a user should know, as sentences; mostly nothing."""
+        ...
+
     def kept(self) -> Mapping[str, NDArray[Any]]:
         """What of the data itself goes into the bundle (the last rows of a series), as finite arrays; mostly empty."""
         ...

@@ -180,6 +180,11 @@ class FieldPipeline:
         """Column -> {kind, state}, as JSON values."""
         return {n: {"kind": type(k).__name__.lower(), "state": k.state()} for n, k in self.kinds_.items()}
 
+    def said(self) -> Sequence[str]:
+        """What each kind found out, and what became of the storage."""
+        found = [f"{name}: {text}" for name, kind in self.kinds_.items() for text in kind.said()]
+        return [*found, *(self.storage.notes if self.storage is not None else ())]
+
     def kept(self) -> Mapping[str, NDArray[Any]]:
         """Nothing: no row of the data goes into a bundle."""
         return {}

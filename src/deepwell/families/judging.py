@@ -7,6 +7,7 @@ so that baselines are judged before there is a model, and its weights then move 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -64,6 +65,11 @@ class JudgedPictures(FieldPipeline):
         self.training_ = pictures[some]
         self.seen_ = seen(self.judge_, self.training_)
         return self
+
+    def said(self) -> Sequence[str]:
+        """What the judge has learnt."""
+        learnt = f"the classes in {self.label!r}" if self.label else "by which turn a picture was turned"
+        return [*super().said(), f"made pictures are judged by a small network that learnt {learnt}"]
 
 
 def judge(size: tuple[int, int, int], classes: int) -> torch.nn.Module:

@@ -141,8 +141,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
         sizes = Sizes(pipeline.sizes(), examples["train"].count or 0)
         transfer.check(task, sizes, pipeline, start, options.freeze)
     clock.lap("fit")
-    stored = pipeline.storage.notes if isinstance(pipeline, FieldPipeline) and pipeline.storage else []
-    notes = [*table.notes, *stored]
+    notes = [*table.notes, *pipeline.said()]
     return Prepared(
         task,
         reason,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -46,6 +46,10 @@ class Kind(ABC):
         Default: `fitted` itself, for what such weights mean depends on all that was learnt (a vocabulary, levels, a scale).
         """
         return fitted
+
+    def said(self) -> Sequence[str]:
+        """What `fit` found out that a user should know, as sentences without the column's name. Default: nothing."""
+        return ()
 
     def seconds(self, column: Column) -> float:
         """What encoding the column takes, roughly; 0 where it is not worth keeping the result for another run."""

@@ -331,6 +331,11 @@ class SeriesPipeline:
         self._fitted_here = False
         return self
 
+    def said(self) -> Sequence[str]:
+        """How far is looked back, and which season was found."""
+        season = f"; a season of {self.season_:,} steps" if self.season_ > 1 else ""
+        return [f"{self.horizon_:,} steps are forecast from the {self.context_:,} before them{season}"]
+
     def kept(self) -> Mapping[str, NDArray[Any]]:
         """The last rows of each series, where the user lets them be kept."""
         return {} if self.tail_ is None else tails.packed(self.tail_, self)
