@@ -106,16 +106,15 @@ def _scores(story: Story) -> View | None:
         ]
         if i < 4 and len(lines) > 1:
             figures.append(_picture(plots.forest, lines, f"{measure(score['name'])}, {better}", f"forest{i}"))
-    differences = [
-        {
-            "baseline": b["name"],
-            "rows": [
-                {"name": measure(d["name"]), **_cell(d, "+"), "better": d.get("better", "")} for d in b["differences"]
-            ],
-        }
+    apart = [
+        {d["name"]: {**_cell(d, "+"), "better": d.get("better", "")} for d in b.get("differences", [])}
         for b in baselines
-        if b.get("differences")
     ]
+    differences = (
+        [{"name": measure(s["name"]), "cells": [known.get(s["name"]) for known in apart]} for s in main["scores"]]
+        if any(apart)
+        else []
+    )
     others = [{"part": p, "scores": [{"name": measure(s["name"]), **_cell(s)} for s in e.get("scores", [])]}
               for p, e in story.scores.items() if e is not main]  # fmt: skip
     return {
