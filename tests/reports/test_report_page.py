@@ -131,7 +131,7 @@ def test_the_verdict_comes_first_and_the_facts_are_there() -> None:
     page = Page(render(plain(classification())))
     words = page.words
     assert words.index("not distinguishable") < words.index("Scores against baselines")
-    facts = """0.8712|0.8660 to 0.8759|majority|boosting|no clear difference|27,677|adult-train.csv, line 3017|52 equal rows
+    facts = """0.8712|0.8660 to 0.8759|majority|boosting|not clear|27,677|adult-train.csv, line 3017|52 equal rows
         |text with 16 different values|horizon|46 s are left|9f2c9f2c|2.13.0|812 MB|The part was opened once
         |deepwell train adult-train.csv --test adult-test.csv"""
     for fact in (fact.strip() for fact in facts.split("|")):
