@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deepwell.estimator import Estimator
     from deepwell.verbs.cache import cache
     from deepwell.verbs.check import check
+    from deepwell.verbs.compare import compare
     from deepwell.verbs.demo import demo
     from deepwell.verbs.doctor import doctor
     from deepwell.verbs.evaluate import evaluate
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from deepwell.verbs.verify import verify
 
 __all__ = [
-    "DeepwellError", "Estimator", "cache", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume",
-    "show", "tasks", "train", "try_", "verify",
+    "DeepwellError", "Estimator", "cache", "check", "compare", "demo", "doctor", "evaluate", "load", "predict", "report",
+    "resume", "show", "tasks", "train", "try_", "verify",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ OPTIONS = {
     "--traceback",
     "predict": "--delimiter --device --encoding --form --header --json --missing --names --out --task --traceback",
     "try": "--device --json --task --traceback",
+    "compare": "--delimiter --encoding --form --header --json --map --missing --names --task --traceback",
     "evaluate": "--delimiter --encoding --form --header --json --map --missing --names --task --traceback",
     "cache": "--clear --traceback",
     "check": "--delimiter --encoding --form --header --kind --map --missing --names --role --save --schema --target "
@@ -31,8 +32,8 @@ OPTIONS = {
 
 def test_public_names() -> None:
     assert deepwell.__all__ == [
-        "DeepwellError", "Estimator", "cache", "check", "demo", "doctor", "evaluate", "load", "predict", "report", "resume",
-        "show", "tasks", "train", "try_", "verify",
+        "DeepwellError", "Estimator", "cache", "check", "compare", "demo", "doctor", "evaluate", "load", "predict", "report",
+        "resume", "show", "tasks", "train", "try_", "verify",
     ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ def run(asked: argparse.Namespace, command: Sequence[str]) -> None:
     """Run the verb that was asked for. Raises what the verb raises."""
     {
         "train": _train, "resume": _resume, "demo": _demo, "predict": _predict, "evaluate": _evaluate,
+        "compare": _compare,
         "check": _check, "show": _show, "verify": _verify, "report": _report, "tasks": _tasks, "doctor": _doctor,
         "cache": _cache, "try": _try,
     }[asked.verb](asked, command)  # fmt: skip
@@ -119,6 +120,15 @@ def _evaluate(asked: argparse.Namespace, command: Sequence[str]) -> None:
         _say(json.dumps({"scores": scores, **facts}))
         return
     _say(repr(found))
+
+
+def _compare(asked: argparse.Namespace, command: Sequence[str]) -> None:
+    from deepwell.runs.options import SchemaAsked, parse
+    from deepwell.verbs import compare
+
+    maps = dict(parse(SchemaAsked, {"map": asked.map or []}).map)
+    found = compare(asked.first, asked.second, asked.data, map=maps, task=asked.task, reading=_how_read(asked))
+    _say(json.dumps(found.to_json()) if asked.json else repr(found))
 
 
 def _check(asked: argparse.Namespace, command: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ VERBS = {
     "predict": "answer new rows, or a request, with a model",
     "try": "talk to a model: question after question at the terminal or through a pipe",
     "evaluate": "score a model on labelled rows",
+    "compare": "two models on the same rows, or against each other",
     "check": "look at data before any training, or at a task file",
     "show": "what is inside a sealed model",
     "verify": "whether a sealed model is whole",
@@ -253,6 +254,20 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _reading(parser)
 
 
+def _compare(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", help="run directory or .well file")
+    parser.add_argument("second", help="run directory or .well file")
+    parser.add_argument(
+        "data", nargs="?", help="file or folder with labelled rows; none for models that play each other"
+    )
+    parser.add_argument(
+        "--map", action="append", metavar="...", help="'OLD -> NEW': rename a label; may be given again"
+    )
+    parser.add_argument("--task", help="file of a task that is not installed")
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    _reading(parser)
+
+
 def _check(parser: argparse.ArgumentParser) -> None:
     from deepwell.runs.options import SchemaAsked
 
@@ -282,7 +297,7 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 
 
 BUILD: dict[str, Callable[[Any], None]] = {
-    "train": _train, "resume": _resume, "predict": _predict, "evaluate": _evaluate, "check": _check,
+    "train": _train, "resume": _resume, "predict": _predict, "evaluate": _evaluate, "compare": _compare, "check": _check,
     "show": _bundle, "verify": _bundle, "report": _report, "tasks": _tasks, "doctor": _nothing, "cache": _cache,
     "demo": _demo, "try": _try,
 }  # fmt: skip

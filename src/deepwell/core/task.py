@@ -7,7 +7,7 @@ page for all, never to ask elsewhere which task it is. Members marked * are requ
     data      fits*  demo*  pipeline  split  examples  augment
     network   size  network*  prime  loss*  updates  plan_hints
     answers   answers*  predict*  calibrate  asks  question
-    proof     metrics*  measure*  baselines  figures  watch
+    proof     metrics*  measure*  baselines  figures  match  watch
     old files version  upgrade
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import Batch, Encoded
@@ -343,6 +344,16 @@ class Task(ABC):
     @abstractmethod
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
         """One line of numbers per example: answers against truth. name -> (size, ...), what Metric.finish reads."""
+
+    def match(
+        self, runner: Runner, other: Runner, batch: Batch, pipeline: Pipeline, theirs: Task
+    ) -> NDArray[np.float64] | None:
+        """Points (n,) of two models that meet directly on test examples, such as at a board: 1 won, 1/2 a draw, 0 lost.
+
+        theirs: the other model's task. Default None: models are compared by their metrics on labelled rows. Raises DataError
+        where the two cannot meet.
+        """
+        return None
 
     def baselines(self) -> Sequence[Baseline]:
         """What the network has to beat. At least one is trivial."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, Encoded, IntArray
+from deepwell.core.batch import Batch, Encoded
 from deepwell.core.config import Knob
 from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples, RowExamples
@@ -38,6 +38,8 @@ from deepwell.families.self_played import SelfPlayConfig, SelfPlayed, blind, jud
 
 if TYPE_CHECKING:
     import torch
+
+    from deepwell.evaluation.players import Player
 
 SIZES: Mapping[str, tuple[int, int]] = {"tiny": (16, 2), "small": (32, 3), "base": (48, 4), "large": (96, 8)}
 """size -> channels and residual pairs."""
@@ -203,26 +205,38 @@ class SelfPlay(Task):
 
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
         """One game from each opening against every opponent: `points.NAME` (n,), 1 a win, 1/2 a draw, 0 a loss."""
-        from deepwell.evaluation import players
-
-        planning = self._planning()
-        states = batch.arrays["opening"].astype(self.game.start(1).dtype)
-        first = np.asarray(batch.arrays["first"], np.bool_)
-
-        def ours(positions: States, draws: np.random.Generator) -> IntArray:
-            return search(self.game, positions, judge_of(runner), planning).actions
 
         columns = {}
         for name, theirs in self._opponents().items():
-            points = np.zeros(len(states))
-            for side in (True, False):
-                some = np.flatnonzero(first == side)
-                one, other = (ours, theirs) if side else (theirs, ours)
-                key = CHECK.fold(name, int(side))
-                found = players.play(self.game, states[some], one, other, key)
-                points[some] = found if side else 1 - found
-            columns[f"points.{name}"] = points
+            columns[f"points.{name}"] = self._played(batch, self._player(runner), theirs, CHECK.fold(name))
         return columns
+
+    def _player(self, runner: Runner) -> Player:
+        """The model as a player: the best move of its search, always the same."""
+        planning = self._planning()
+        return lambda states, draws: search(self.game, states, judge_of(runner), planning).actions
+
+    def _played(self, batch: Batch, ours: Player, theirs: Player, key: Key) -> NDArray[np.float64]:
+        """(n,) points of one game from each opening, `ours` to move first where the batch says so."""
+        from deepwell.evaluation import players
+
+        states = batch.arrays["opening"].astype(self.game.start(1).dtype)
+        first = np.asarray(batch.arrays["first"], np.bool_)
+        points = np.zeros(len(states))
+        for side in (True, False):
+            some = np.flatnonzero(first == side)
+            one, two = (ours, theirs) if side else (theirs, ours)
+            found = players.play(self.game, states[some], one, two, key.fold(int(side)))
+            points[some] = found if side else 1 - found
+        return points
+
+    def match(
+        self, runner: Runner, other: Runner, batch: Batch, pipeline: Pipeline, theirs: Task
+    ) -> NDArray[np.float64] | None:
+        """One game from each opening with either colour. Raises DataError for different games."""
+        if not isinstance(theirs, SelfPlay) or type(theirs.game) is not type(self.game):
+            raise DataError("these models play different games")
+        return self._played(batch, self._player(runner), theirs._player(other), CHECK.fold("match"))
 
     def baselines(self) -> Sequence[Baseline]:
         """Random moves, and the same search without a network."""

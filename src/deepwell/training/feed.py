@@ -50,7 +50,7 @@ class Feed:
         """The examples at `index` (size,) int64 as tensors; key: the epoch's, for examples that draw."""
         if self._columns is None:
             taken = self._examples.take(index, key)
-            return Batch({n: to_tensor(a, self._device) for n, a in taken.arrays.items()}, index)
+            return Batch({n: _held(a).to(self._device) for n, a in taken.arrays.items()}, index)
         rows = torch.from_numpy(index)
         there = rows.to(self._device, non_blocking=True)
         arrays = {
@@ -86,7 +86,7 @@ def _itemsize(column: NDArray[Any]) -> int:
 
 
 def _held(column: NDArray[Any]) -> Tensor:
-    """A column as a tensor of the host, sharing its memory where it can, for it is only ever read.
+    """An array as a tensor of the host, sharing its memory where it can, for it is only ever read.
 
     Other floats than float32 are turned into it, but those of a mapped file only when they are sliced.
     """

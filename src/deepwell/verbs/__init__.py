@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deepwell.verbs.cache import cache
 from deepwell.verbs.check import check
+from deepwell.verbs.compare import compare
 from deepwell.verbs.demo import demo
 from deepwell.verbs.doctor import doctor
 from deepwell.verbs.evaluate import evaluate
@@ -20,6 +21,7 @@ from deepwell.verbs.verify import verify
 __all__ = [
     "cache",
     "check",
+    "compare",
     "demo",
     "doctor",
     "evaluate",

@@ -29,7 +29,7 @@ def predict(
     """Answers of the model in a run directory or `.well` file for new data; written to `out` if given.
 
     out: a file of CSV, or of JSON where it ends in `.json` (boxes in the form of COCO results); or a folder (one that exists, or
-    a path that ends in a slash), which also gets drawn boxes and masks, see deepwell.runtime.files.
+    a path that ends in a slash or, for boxes and masks, has no suffix), which also gets drawn boxes and masks.
     reading: form, delimiter, encoding, missing (words), header or names of the file, where it differs in them from those
     of training; None: found out.
     emit: hears the pieces of an answer as they are made. request: knobs of the question that the task declares (e.g. n,
@@ -42,5 +42,5 @@ def predict(
     predictor.reading = reread(predictor.reading, reading or {})
     answers = predictor.predict(data, asked, emit)
     if out is not None:
-        write(out, answers)
+        write(out, answers, data)
     return answers
