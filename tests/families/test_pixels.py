@@ -1,5 +1,7 @@
 """Windows to train on, pictures to answer: nothing is invented beyond a border, and cutting changes no answer that is local."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -185,19 +187,49 @@ def test_an_answer_has_the_original_size():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 25), st.integers(1, 25), st.integers(1, 60))
-def test_enlarging_is_torch_s_bilinear_whatever_is_made_at_a_time(height, width, high, wide, listed):
+@given(
+    *[st.integers(1, 9)] * 2,
+    *[st.integers(1, 25)] * 2,
+    st.integers(1, 60),
+    st.sets(st.integers(1, 8)),
+)
+def test_enlarging_is_torch_s_bilinear_whatever_is_made_at_a_time(height, width, high, wide, listed, cuts):
     import torch
 
+    edges = [0, *sorted(cut for cut in cuts if cut < height), height]
     values = np.random.default_rng(0).normal(size=(2, height, width)).astype(np.float32)
     before, pixels.MOST_LISTED = pixels.MOST_LISTED, listed
     try:
-        pieces = list(enlarged(values, (high, wide)))
+        stripes = [(a, values[:, a:b]) for a, b in itertools.pairwise(edges)]
+        pieces = list(enlarged(stripes, (height, width), (high, wide)))
     finally:
         pixels.MOST_LISTED = before
     expected = torch.nn.functional.interpolate(torch.from_numpy(values)[None], (high, wide), mode="bilinear")[0].numpy()
     np.testing.assert_allclose(np.concatenate([v for _, v in pieces], axis=1), expected, atol=1e-5)
+    assert all(v.shape[1] * 2 * wide <= max(listed, 2 * wide) for _, v in pieces)
     assert [top for top, _ in pieces] == np.cumsum([0, *(v.shape[1] for _, v in pieces)])[:-1].tolist()
+
+
+def test_an_answer_is_enlarged_before_the_next_stripe_is_asked_for():
+    values = np.zeros((3, 40, 10), np.float32)
+    asked = []
+
+    def stripes():
+        for top in range(0, 40, 8):
+            asked.append(top)
+            yield top, values[:, top : top + 8]
+
+    known = [(top, len(asked)) for top, _ in enlarged(stripes(), (40, 10), (80, 20))]
+    assert known == [(0, 1), (15, 2), (31, 3), (47, 4), (63, 5)]
+
+
+def test_padding_counts_where_tall_and_wide_pictures_stand_side_by_side(monkeypatch):
+    rows = table(*[(16, 160), (160, 16)] * 4)
+    examples = Pictures(Part("test", rows), pipeline(rows), "image", "mask")
+    monkeypatch.setattr(pixels, "MOST_BATCH", 3 * 160 * 160)
+    sizes = [batch.arrays["mask"].size for batch in examples.batches(256, KEY)]
+    assert max(sizes) <= pixels.MOST_BATCH
+    assert len(sizes) == 3
 
 
 def test_flat_columns_are_needed():

@@ -147,13 +147,13 @@ def test_resamples_are_weighted_sums_of_pictures():
     truths, answers = draws.integers(0, 3, (2, 4, 5, 6)).astype(np.uint8)
     found = columns(truths, answers)
     twice = columns(truths[[0, 0, 2]], answers[[0, 0, 2]])
-    for metric in seg.every("m", ["a", "b", "c", "d"]).values():
+    for metric in seg.every("m", ["a", "b", "c", "d"], 2).values():
         got = metric.finish(found, np.array([[2.0, 0.0, 1.0, 0.0]]))[0]
         assert got == pytest.approx(value(metric, twice), nan_ok=True)
 
 
 def test_metrics_are_named_once_and_the_first_is_mean_iou():
-    names = list(seg.every("m", ["road", "car"]))
+    names = list(seg.every("m", ["road", "car"], 1))
     assert names == [
         "mean_iou",
         "pixel_accuracy",
@@ -165,4 +165,24 @@ def test_metrics_are_named_once_and_the_first_is_mean_iou():
         "iou car",
     ]
     assert "dice" not in seg.every("m", ["a", "b", "c"])
+    shown = [metric.name for metric in seg.every("m", ["polyp", "ground"], 0).values()]
+    assert shown[3:6] == ["dice polyp", "sensitivity polyp", "specificity polyp"]
+
+
+def test_the_class_that_is_looked_for_may_stand_anywhere():
+    draws = np.random.default_rng(0)
+    truths, answers = draws.integers(0, 3, (2, 4, 5, 6)).astype(np.uint8)
+    metrics = seg.every("m", ["a", "b", "c"], 0)
+    found = columns(truths, answers, 3)
+    assert value(metrics["sensitivity"], found) == pytest.approx(
+        recall_score(truths.ravel() == 0, answers.ravel() == 0)
+    )
+    assert value(metrics["specificity"], found) == pytest.approx(
+        recall_score(truths.ravel() != 0, answers.ravel() != 0)
+    )
+    each = [f1_score(x.ravel() == 0, y.ravel() == 0) for x, y in zip(truths, answers, strict=True)]
+    assert value(metrics["dice"], found) == pytest.approx(np.mean(each))
+
+
+def test_no_class_has_a_metric_of_its_own_where_there_are_many():
     assert len(seg.every("m", [str(k) for k in range(60)])) == 3

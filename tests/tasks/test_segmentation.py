@@ -13,7 +13,7 @@ from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import NumpyRunner
-from deepwell.core.table import Part
+from deepwell.core.table import Legend, MaskFile, Part, Table
 from deepwell.core.task import Sizes
 from deepwell.data import sources
 from deepwell.data.recognition import Edits, recognise
@@ -114,8 +114,57 @@ def test_the_truth_measures_one_and_the_primary_metric_can_be_chosen():
     assert task.metrics(pipeline)[0].name == "mean_iou"
     other, _, _ = demo(metric="boundary_f")
     assert other.metrics(pipeline)[0].name == "boundary_f"
-    with pytest.raises(ConfigError, match="two classes"):
+    with pytest.raises(ConfigError, match="more than two"):
         demo(metric="dice")[0].metrics(pipeline)
+    assert demo(metric="dice", positive="2")[0].metrics(pipeline)[0].name == "dice 2"
+    with pytest.raises(ConfigError, match=r"no class '22'.*'2'"):
+        demo(positive="22")[0].metrics(pipeline)
+
+
+def test_dice_is_about_the_class_that_is_not_background_wherever_the_legend_names_it(tmp_path):
+    table = Segmentation.demo(0)
+    masks = []
+    for row in range(20):
+        Pillow.fromarray(np.where(table["mask"][row] > 0, 255, 0).astype(np.uint8)).convert("RGB").save(
+            tmp_path / f"{row}.png"
+        )
+        masks.append(MaskFile(str(tmp_path / f"{row}.png"), Legend({"#ffffff": "polyp", "#000000": "background"})))
+    column = np.empty(20, object)
+    column[:] = masks
+    rows = Table({"image": table["image"][:20], "mask": column})
+    for asked, shown in (("", "dice polyp"), ("background", "dice background")):
+        task = Segmentation(recognise(rows), SegmentationConfig(size="tiny", metric="dice", positive=asked))
+        pipeline = task.pipeline(None).fit(rows)
+        again = task.pipeline(None).restore(pipeline.state())
+        assert [task.metrics(p)[0].name for p in (pipeline, again)] == [shown] * 2
+        batch = task.examples(Part("test", rows), pipeline).take(np.arange(20), KEY)
+        nothing = NumpyRunner({"forward": lambda arrays, state: (_only_background(arrays["image"]), state)})
+        columns = task.measure(nothing, batch, pipeline)
+        assert (task.metrics(pipeline)[0].value(columns) == 0) is (asked == "")
+
+
+def _only_background(images):
+    count, _, height, width = images.shape
+    logits = np.zeros((count, 2, height, width), np.float32)
+    logits[:, 1] = 9
+    return {"mask.logits": logits}
+
+
+def test_in_the_demo_colours_do_not_tell_the_bars_apart():
+    table = Segmentation.demo(0)
+    means = [[table["image"][row][table["mask"][row] == label].mean() for row in range(140)] for label in (1, 2)]
+    assert abs(np.mean(means[0]) - np.mean(means[1])) < 0.2 * np.std(means[0])
+
+
+def test_what_is_void_is_said_with_its_share():
+    table = Segmentation.demo(0)
+    task = Segmentation(recognise(table), SegmentationConfig(void="2,77"))
+    pipeline = task.pipeline(None).fit(table)
+    share = (table["mask"] == 2).mean()
+    assert list(pipeline.said()) == [
+        "mask: void=77: none of the 140 masks that were looked at holds this pixel",
+        f"mask: {share:.2%} of the pixels of 140 masks say nothing (void): those of 2, 77",
+    ]
 
 
 def test_masks_of_other_classes_than_in_training_are_problems():
@@ -156,6 +205,7 @@ def test_augmentation_keeps_shapes_and_classes_and_says_what_it_does():
     torch.manual_seed(0)
     for chosen in task.augment(examples, pipeline):
         assert chosen.what.startswith("image")
+        assert "asked for" not in chosen.why
         batch = chosen(batch, KEY)
     for name, array in some.arrays.items():
         assert batch.arrays[name].dtype == torch.uint8

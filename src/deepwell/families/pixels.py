@@ -13,7 +13,7 @@ network takes does not grow with the picture. Each picture is answered by itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,6 +178,7 @@ class Pictures(Examples):
         self._columns = found.columns
         self._held = np.asarray(found.columns[f"{image}.held"] if self._again else _sizes(found.columns[image]))
         original = np.asarray(found.columns[f"{image}.size"])
+        self._both = np.concatenate([self._held, original], axis=1)
         self.costs = np.maximum(self._held.prod(axis=1), original.prod(axis=1)) / COST + 1.0
 
     def _questions(self, part: Part, pipeline: Pipeline) -> Encoded:
@@ -218,13 +219,14 @@ class Pictures(Examples):
         return Batch(arrays, index)
 
     def batches(self, size: int, key: Key) -> Iterator[Batch]:
-        """See Examples; no batch holds more than MOST_BATCH pixels, unless one picture does."""
-        costs = self.costs if self.costs is not None else np.ones(self.count or 0)
+        """See Examples; no batch holds more than MOST_BATCH pixels, padding included, unless one picture does."""
         start = 0
-        while start < len(costs):
-            dearest = np.maximum.accumulate(costs[start : start + size])
-            fitting = int(np.count_nonzero(dearest * np.arange(1, len(dearest) + 1) <= MOST_BATCH / COST))
-            end = start + max(1, fitting)
+        while start < len(self._both):
+            high, wide, high_before, wide_before = np.maximum.accumulate(
+                self._both[start : start + size].astype(float)
+            ).T
+            padded = np.maximum(high * wide, high_before * wide_before) * np.arange(1, len(high) + 1)
+            end = start + max(1, int(np.count_nonzero(padded <= MOST_BATCH)))
             yield self.take(np.arange(start, end), key)
             start = end
 
@@ -297,7 +299,7 @@ class Asked:
 
         pieces = stripes(held, frame, min(frame) // OVERLAP, ask)
         if held != size:
-            pieces = enlarged(np.concatenate([values for _, values in pieces], axis=1), size)
+            pieces = enlarged(pieces, held, size)
         found, sure = np.empty(size, np.uint8), 0.0
         for top, values in pieces:
             best = values.argmax(axis=0)
@@ -314,18 +316,28 @@ class Asked:
         return logits
 
 
-def enlarged(values: NDArray[np.float32], size: Shape) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Values (K, h, w) bilinearly in another size, from the top down: (first line, (K, lines, width)).
+def enlarged(
+    pieces: Iterable[tuple[int, NDArray[np.float32]]], held: Shape, size: Shape
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Stripes of values (K, lines, w) of a picture `held` bilinearly in another size: (first line, (K, lines, width)).
 
-    Pixels are squares: the corners of both pictures meet, not the middles of their corner pixels.
+    Both from the top down. Of the stripes before only the last line is kept, so memory does not grow with the picture's
+    height. Pixels are squares: the corners of both pictures meet, not the middles of their corner pixels.
     """
-    (above, below, down), (left, right, along) = (_between(n, m) for n, m in zip(values.shape[1:], size, strict=True))
-    step = max(1, MOST_LISTED // (len(values) * size[1]))
-    for top in range(0, size[0], step):
-        lines = slice(top, top + step)
-        share = down[lines, None]
-        rows = values[:, above[lines]] * (1 - share) + values[:, below[lines]] * share
-        yield top, np.asarray(rows[:, :, left] * (1 - along) + rows[:, :, right] * along, np.float32)
+    (above, below, down), (left, right, along) = (_between(n, m) for n, m in zip(held, size, strict=True))
+    top, kept = 0, None
+    for first, found in pieces:
+        values = found if kept is None else np.concatenate([kept, found], axis=1)
+        start = first if kept is None else first - 1
+        last = int(np.searchsorted(below, first + found.shape[1]))
+        step = max(1, MOST_LISTED // (len(values) * size[1]))
+        while top < last:
+            lines = slice(top, min(top + step, last))
+            share = down[lines, None]
+            rows = values[:, above[lines] - start] * (1 - share) + values[:, below[lines] - start] * share
+            yield top, np.asarray(rows[:, :, left] * (1 - along) + rows[:, :, right] * along, np.float32)
+            top = lines.stop
+        kept = found[:, -1:].copy()
 
 
 def _between(length: int, wanted: int) -> tuple[IntArray, IntArray, NDArray[np.float32]]:

@@ -11,7 +11,7 @@ where there is no boundary.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,27 +165,27 @@ def boundary_f(target: str) -> Metric:
     return Metric("boundary_f", "share", "higher", lambda c, w: _mean_defined(c[f"{target}.boundary"], w))
 
 
-def dice(target: str, positive: int = 1) -> Metric:
+def dice(target: str, positive: int = 1, name: str = "") -> Metric:
     """Mean over pictures of 2 hit / (true + answered) of the class `positive`; pictures where neither has it are left out."""
 
     def finish(columns: Columns, weights: Floats) -> Floats:
         hit, true, answered = (columns[f"{target}.{part}"][:, positive] for part in ("hit", "true", "answered"))
         return _mean_defined(_ratio(2 * hit, true + answered), weights)
 
-    return Metric("dice", "share", "higher", finish)
+    return Metric(_of("dice", name), "share", "higher", finish)
 
 
-def sensitivity(target: str, positive: int = 1) -> Metric:
+def sensitivity(target: str, positive: int = 1, name: str = "") -> Metric:
     """Share of all pixels of the class `positive` that are found."""
 
     def finish(columns: Columns, weights: Floats) -> Floats:
         hit, true = (columns[f"{target}.{part}"][:, positive] for part in ("hit", "true"))
         return _ratio(weights @ hit, weights @ true)
 
-    return Metric("sensitivity", "share", "higher", finish)
+    return Metric(_of("sensitivity", name), "share", "higher", finish)
 
 
-def specificity(target: str, positive: int = 1) -> Metric:
+def specificity(target: str, positive: int = 1, name: str = "") -> Metric:
     """Share of all pixels of other classes than `positive` that are not taken for it."""
 
     def finish(columns: Columns, weights: Floats) -> Floats:
@@ -194,16 +194,27 @@ def specificity(target: str, positive: int = 1) -> Metric:
         others = np.delete(true, positive, axis=1).sum(1)
         return _ratio(weights @ (others - (answered - hit)), weights @ others)
 
-    return Metric("specificity", "share", "higher", finish)
+    return Metric(_of("specificity", name), "share", "higher", finish)
 
 
-def every(target: str, classes: list[str]) -> Mapping[str, Metric]:
-    """All metrics by name, the default first: for two classes also those of the second one, for few that of each class."""
-    found = [mean_iou(target), pixel_accuracy(target), boundary_f(target)]
-    if len(classes) == 2:
-        found += [dice(target), sensitivity(target), specificity(target)]
-    found += [class_iou(target, index, name) for index, name in enumerate(classes) if len(classes) <= MOST_NAMED]
-    return {metric.name: metric for metric in found}
+def _of(metric: str, name: str) -> str:
+    """A metric's name with that of the class it looks at."""
+    return f"{metric} {name}".strip()
+
+
+def every(target: str, classes: Sequence[str], positive: int | None = None) -> Mapping[str, Metric]:
+    """All metrics by what a user calls them, the default first; for few classes also that of each class.
+
+    positive: the class that is looked for, which Dice, sensitivity and specificity are about and are named after; None: there is
+    none, so they are left out.
+    """
+    found = {"mean_iou": mean_iou(target), "pixel_accuracy": pixel_accuracy(target), "boundary_f": boundary_f(target)}
+    if positive is not None:
+        found |= {make.__name__: make(target, positive, classes[positive]) for make in (dice, sensitivity, specificity)}
+    if len(classes) <= MOST_NAMED:
+        each = [class_iou(target, index, name) for index, name in enumerate(classes)]
+        found |= {metric.name: metric for metric in each}
+    return found
 
 
 def _iou(columns: Columns, target: str, weights: Floats) -> Floats:

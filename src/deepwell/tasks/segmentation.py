@@ -86,6 +86,9 @@ class SegmentationConfig(Recipe):
         bool, Knob("a larger picture shows more (maps, microscopes); no: the same, so it is brought to training's size")
     ] = False
     metric: Annotated[str, Knob("primary metric; empty: mean_iou", choices=("", *METRICS))] = ""
+    positive: Annotated[
+        str, Knob("class of dice, sensitivity and specificity; empty: of two the one that is not background")
+    ] = ""
 
 
 class Segmentation(Task):
@@ -126,7 +129,10 @@ class Segmentation(Task):
 
     @classmethod
     def demo(cls, seed: int) -> Table:
-        """140 made-up pictures, 24 x 32, of a light disc and a dark square on a ground of any colour, in noise; three classes."""
+        """140 made-up pictures, 24 x 32, of a standing and a lying bar of the same colours on a ground of any colour, in noise.
+
+        Three classes, of which colours tell only the ground from the bars.
+        """
         draws = Key(seed).fold("demo").numpy()
         n, height, width = 140, 24, 32
         y, x = np.arange(height)[None, :, None], np.arange(width)[None, None, :]
@@ -134,11 +140,11 @@ class Segmentation(Task):
         ground = draws.uniform(90, 160, (n, 1, 1, 3))
         picture = ground + np.zeros((n, height, width, 3))
         for label in (1, 2):
-            radius = draws.uniform(4, 8, (n, 1, 1))
+            long, short = draws.uniform(7, 10, (n, 1, 1)), draws.uniform(1.5, 3, (n, 1, 1))
             down, along = (draws.uniform(4, side - 4, (n, 1, 1)) for side in (height, width))
-            far = (np.abs(y - down), np.abs(x - along))
-            shown = np.hypot(*far) < radius if label == 1 else np.maximum(*far) < 0.9 * radius
-            ink = ground + draws.uniform(25, 60, (n, 1, 1, 1)) * (1 if label == 1 else -1)
+            high, wide = (long, short) if label == 1 else (short, long)
+            shown = (np.abs(y - down) < high) & (np.abs(x - along) < wide)
+            ink = ground + draws.uniform(30, 60, (n, 1, 1, 1)) * draws.choice([-1, 1], (n, 1, 1, 1))
             picture = np.where(shown[..., None], ink, picture)
             mask[shown] = label
         picture += draws.normal(0, 15, picture.shape)
@@ -185,7 +191,8 @@ class Segmentation(Task):
             )
         )
         if knobs.mirror == "yes":
-            chosen.append(Chosen(changes.flip(image, mask), f"{image}, {mask}: mirrored left to right", "asked for"))
+            why = "a picture and its mirror picture show the same classes; --set mirror=no where they do not"
+            chosen.append(Chosen(changes.flip(image, mask), f"{image}, {mask}: mirrored left to right", why))
         return chosen
 
     # network ---------------------------------------------------------------------------------------------------------
@@ -290,12 +297,25 @@ class Segmentation(Task):
 
     # proof -----------------------------------------------------------------------------------------------------------
     def metrics(self, pipeline: Pipeline) -> Sequence[Metric]:
-        """All metrics of masks, the chosen one first. Raises ConfigError where it needs two classes and there are more."""
-        found = dict(metrics_of.every(self.mask, pipeline.classes(self.mask)))
+        """All metrics of masks, the chosen one first. Raises ConfigError where it is about a class that nobody named."""
+        found = dict(metrics_of.every(self.mask, pipeline.classes(self.mask), self._positive(pipeline)))
         wanted = self.knobs.metric or "mean_iou"
         if wanted not in found:
-            raise ConfigError(f"the metric {wanted} is for masks of two classes{nearest(wanted, list(found)[:3])}")
+            raise ConfigError(
+                f"the metric {wanted} is about one class, and these masks have more than two",
+                repair=f"name it with --positive, for example --positive {pipeline.classes(self.mask)[1]!r}",
+            )
         return [found.pop(wanted), *found.values()]
+
+    def _positive(self, pipeline: Pipeline) -> int | None:
+        """Index of the class that is looked for; None: none of more than two was named. Raises ConfigError for no class."""
+        wanted, classes = self.knobs.positive, pipeline.classes(self.mask)
+        if wanted:
+            if wanted not in classes:
+                raise ConfigError(f"there is no class {wanted!r}{nearest(wanted, classes)}")
+            return classes.index(wanted)
+        kind = cast(FieldPipeline, pipeline).kinds_[self.mask]
+        return kind.positive if isinstance(kind, Mask) and len(classes) == 2 else None
 
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
         """What the metrics read of each picture, in original pixels; see metrics/segmentation.py."""

@@ -56,6 +56,10 @@ LAYOUTS = {
     "both with endings": "a_sat.jpg a_mask.png b_sat.jpg b_mask.png",
     "names before": "x/image_a.png x/mask_a.png x/image_b.png x/mask_b.png",
     "numbered alike": "images/img_a.png masks/img_a.png images/img_b.png masks/img_b.png",
+    "cvc-clinicdb": "Original/a.png Ground\xa0Truth/a.png Original/b.png Ground\xa0Truth/b.png",
+    "pets": "images/a.jpg annotations/trimaps/a.png images/b.jpg annotations/trimaps/b.png",
+    "drive": "training/images/a_training.tif training/1st_manual/a_manual1.gif "
+    "training/images/b_training.tif training/1st_manual/b_manual1.gif",
     "other pictures beside": "images/a.jpg masks/a.png images/b.jpg masks/b.png overlays/a.png overlays/b.png",
 }
 
@@ -63,7 +67,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_found_out(layout, tmp_path):
     root = tmp_path / "data"
-    names = LAYOUTS[layout].split()
+    names = [name.replace("\xa0", " ") for name in LAYOUTS[layout].split(" ")]
     draw(*(root / name for name in names))
     table = sources.read(root)
     assert sources.form_of(root) == "mask_folders"
@@ -135,6 +139,39 @@ def test_two_masks_of_one_picture_are_said(tmp_path):
     assert "is about the same picture" in sources.read(tmp_path).rejected[0].reason
 
 
+def test_two_folders_of_masks_of_the_same_pictures_are_refused_by_name(tmp_path):
+    for name in ("21", "22"):
+        folder = tmp_path / "drive" / "training"
+        draw(
+            folder / "images" / f"{name}_training.tif",
+            folder / "1st_manual" / f"{name}_manual1.gif",
+            folder / "mask" / f"{name}_training_mask.gif",
+        )
+    with pytest.raises(DataError, match=r"'1st_manual' and 'mask', both of 21_training.tif"):
+        sources.read(tmp_path / "drive" / "training")
+
+
+def test_a_copy_of_a_photograph_in_class_folders_is_no_mask(tmp_path):
+    draw(*(tmp_path / name / f"{name}{i}.jpg" for name in ("rose", "tulip") for i in range(4)))
+    draw(tmp_path / "rose" / "rose1.png", tmp_path / "tulip" / "tulip1_mask.png")
+    assert sources.form_of(tmp_path) == "class_folders"
+    draw(*(tmp_path / name / f"{name}{i}.png" for name in ("rose", "tulip") for i in range(2)))
+    assert sources.form_of(tmp_path) == "mask_folders"
+
+
+def test_a_legend_is_taken_from_inside_the_folder_only_and_named(tmp_path):
+    draw(*(tmp_path / "data" / name for name in ("a.jpg", "a_mask.png", "b.jpg", "b_mask.png")))
+    (tmp_path / "labels.txt").write_text("kitten\npuppy\n")
+    table = sources.read(tmp_path / "data")
+    assert table["mask"][0].legend is None
+    assert table.notes == ()
+    inside = tmp_path / "data" / "labels.txt"
+    inside.write_text("ground\nlesion\n")
+    table = sources.read(tmp_path / "data")
+    assert table["mask"][0].legend == Legend({"0": "ground", "1": "lesion"})
+    assert table.notes == (f"{inside} says what the pixels of masks mean",)
+
+
 def test_class_folders_that_only_sound_alike_are_left_to_others(tmp_path):
     draw(*(tmp_path / name for name in ("mask/1.png", "mask/2.png", "no_mask/1.png", "no_mask/2.png")))
     assert sources.form_of(tmp_path) == "class_folders"
@@ -148,6 +185,7 @@ def legend_of(tmp_path, name, text):
     return sources.read(tmp_path)["mask"][0].legend
 
 
+PAVED = Legend({"0": "road, paved", "1": 'the "old" wall'})
 ROAD_CAR = Legend({"#804080": "Road", "#400080": "Car"}, ("#000000",))
 
 
@@ -165,6 +203,7 @@ ROAD_CAR = Legend({"#804080": "Road", "#400080": "Car"}, ("#000000",))
         ("masks/labels.txt", "0: sky\n7: road\n", Legend({"0": "sky", "7": "road"})),
         ("classes.json", '{"0": "sky", "7": "road"}', Legend({"0": "sky", "7": "road"})),
         ("classes.json", '["sky", "road"]', Legend({"0": "sky", "1": "road"})),
+        ("class_dict.csv", 'id,name\n0,"road, paved"\n\n1, "the ""old"" wall"\n', PAVED),
         ("class_dict.csv", "id,name\n0,sky\n255,ignore\n", Legend({"0": "sky"}, ("255",))),
     ],
 )  # fmt: skip
@@ -176,6 +215,12 @@ def test_a_legend_is_read(name, text, expected, tmp_path):
     ("name", "text", "word"),
     [
         ("class_dict.csv", "name,r,g,b\nroad,128,64\n", "class_dict.csv, line 2"),
+        ("class_dict.csv", "r,g,b,name\n\n0,0,0\n", "class_dict.csv, line 3: this line has 3 cells, the first one 4"),
+        ("class_dict.csv", "id,name\n7\n", "class_dict.csv, line 2: this line has 1 cells"),
+        (
+            "classes.json", '[{"name": "bg", "color": [0, 0, 0]}, {"name": "car"}]',
+            "classes.json: this legend calls 'bg' by a colour (#000000) and 'car' by a number (1)",
+        ),
         ("class_dict.csv", "name,r,g,b\nroad,1,1,300\n", "'1, 1, 300' is no pixel"),
         ("classes.txt", "7: road\n70000: car\n", "'70000' is no pixel"),
         ("class_dict.csv", "a,b\n1,2\n", "needs the columns name, r, g, b"),
@@ -183,7 +228,7 @@ def test_a_legend_is_read(name, text, expected, tmp_path):
         ("classes.json", '{"0": 5.5}', "a legend has names"),
         ("classes.txt", "\n".join(f"class {i}" for i in range(300)), "300 classes"),
     ],
-)
+)  # fmt: skip
 def test_a_broken_legend_is_refused_with_its_place(name, text, word, tmp_path):
     with pytest.raises(DataError) as error:
         legend_of(tmp_path, name, text)

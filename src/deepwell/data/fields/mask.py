@@ -2,17 +2,19 @@
 
 What pixels mean comes, in this order, from the legend beside the masks; from the palette of Pascal VOC; from the training masks:
 {0, 1} and {0, 255} are background and foreground, other numbers and up to 64 colours are classes named by themselves.
-255 is void where other numbers stand beside it than 0 alone. The user names more that is void by number, colour or class
-name. Unusual: masks keep their own size here, because the kind does not see the pictures; and a pixel that is no class makes
-its row a problem that names file, pixel, count and the nearest class: a class that is silently wrong is worse than a row less.
+255 is void beside numbers that count classes (mask_meaning.py). The user names more that is void by number, colour or class
+name. What is void is said with its share. Unusual: masks keep their own size here, because the kind does not see the pictures;
+and a pixel that is no class makes its row a problem that names file, pixel, count and the nearest class: a class that is
+silently wrong is worse than a row less.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -20,22 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import EncodedColumn, Ragged
-from deepwell.core.errors import BundleError, ConfigError, DataError, nearest
+from deepwell.core.errors import BundleError, DataError
 from deepwell.core.fields import Field
 from deepwell.core.table import Column, Legend, MaskFile
-from deepwell.data.fields import flat, mask_pixels, pictures
-from deepwell.data.fields.image import FILES_A_SECOND
+from deepwell.data.fields import flat, mask_meaning, mask_pixels, pictures
+from deepwell.data.fields.image import FILES_A_SECOND, PIXELS_A_SECOND, SOME
 from deepwell.data.fields.kind import Kind, Parts, Problems, checked
-from deepwell.data.fields.mask_pixels import VOC_COLOURS, VOC_NAMES, VOC_VOID, name, voc_colour
+from deepwell.data.fields.mask_meaning import MOST_CLASSES, MOST_COLOURS, VOID, Seen
+from deepwell.data.fields.mask_pixels import name, voc_colour
 from deepwell.data.sources.columns import objects
 
-VOID, STRANGE = 255, 254
-MOST_CLASSES = 254
-MOST_COLOURS = 64
+STRANGE = 254
 SAMPLE = 1_000
-MOST_SORTED = 1 << 21
-MASKS_A_SECOND = 100.0
-PIXEL = re.compile(r"\d{1,5}|#[0-9a-f]{6}")
 
 
 class Mask(Kind):
@@ -47,7 +45,7 @@ class Mask(Kind):
         classes_: names. pixels_: the known pixels as a Legend writes them. index_: the class of each; several pixels may be
             one class. void_: pixels that say nothing.
         colours_: `#rrggbb` of each class, to draw it.
-        shares_: (K,) of the known pixels of the sampled training masks; after `fit` only.
+        shares_: (K,) of the known pixels of the sampled training masks; after `fit` only. said_: what `said` says.
     """
 
     target_ = True
@@ -60,20 +58,24 @@ class Mask(Kind):
         self.void_: list[str] = []
         self.colours_: list[str] = []
         self.shares_: NDArray[np.float64] | None = None
+        self.said_: list[str] = []
 
     def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
         """See Kind. Raises DataError where the masks hold too many values, or one only; ConfigError for an unknown void."""
         chosen = np.linspace(0, max(len(column) - 1, 0), min(SAMPLE, len(column))).astype(np.int64)
         cells = [column[row] for row in chosen]
         legend = next((c.legend for c in cells if isinstance(c, MaskFile) and c.legend), Legend())
-        seen = _Seen.of(cells, legend)
-        names = dict(legend.names) or _named(seen)
-        void = {*legend.void, *_own_void(seen, names)} - set(names)
+        seen = Seen.of(cells, legend)
+        names = mask_meaning.named(seen, legend)
+        void = {*legend.void, *mask_meaning.own_void(seen, names)} - set(names)
+        self.said_ = []
         for word in filter(None, (w.strip() for w in self.void.split(","))):
-            pixel = _meant(word, names, seen)
-            void.add(pixel)
-            names.pop(pixel, None)
-        names = _binary(names) if not legend.names else names
+            pixels = mask_meaning.meant(word, names, seen)
+            void |= pixels
+            names = {pixel: called for pixel, called in names.items() if pixel not in pixels}
+            if not seen.share(sorted(pixels)):
+                self.said_.append(f"void={word}: none of the {len(cells):,} masks that were looked at holds this pixel")
+        names = names if legend.names else mask_meaning.binary(names)
         called = list(dict.fromkeys(names.values()))
         if len(called) < 2:
             only = next(iter(called), "none")
@@ -81,13 +83,27 @@ class Mask(Kind):
                 f"the masks of {field.name!r} hold one class only ({only}), so there is nothing to learn",
                 repair="give masks with at least two different pixel values",
             )
+        if len(called) > MOST_CLASSES:
+            raise mask_meaning.too_many(MOST_CLASSES, seen.coloured, None)
         self.pixels_, self.classes_, self.void_ = list(names), called, sorted(void)
         self.index_ = [called.index(names[pixel]) for pixel in names]
         self.colours_ = [_colour(place, self._pixel(place), seen) for place in range(len(called))]
         counts = np.zeros(len(called))
         np.add.at(counts, self.index_, [seen.counts[mask_pixels.code(p)] for p in self.pixels_])
         self.shares_ = counts / max(1.0, counts.sum())
+        if seen.share(self.void_):
+            share = f"{seen.share(self.void_):.2%} of the pixels of {len(cells):,} masks"
+            self.said_.append(f"{share} say nothing (void): those of {', '.join(self.void_[:8])}")
         return self
+
+    def said(self) -> Sequence[str]:
+        """What is void and how much of the masks it is, and what the user calls void though it was not seen."""
+        return self.said_
+
+    @property
+    def positive(self) -> int:
+        """Which of two classes is looked for: the one that is not background; see mask_meaning.positive."""
+        return mask_meaning.positive(self.classes_, [self._pixel(place) for place in range(len(self.classes_))])
 
     def _pixel(self, place: int) -> str:
         """The first pixel of a class."""
@@ -158,8 +174,13 @@ class Mask(Kind):
         return f"{text}; --set void={pixel} leaves such pixels out"
 
     def seconds(self, column: Column) -> float:
-        """By the number of masks."""
-        return len(column) * (1 / FILES_A_SECOND + 1 / MASKS_A_SECOND) / (os.cpu_count() or 1)
+        """By the number of masks and the pixels of a few of them."""
+        pixels = []
+        for row in np.linspace(0, len(column) - 1, min(SOME, len(column))).astype(np.int64):
+            with contextlib.suppress(DataError), pictures.quiet():
+                pixels.append(math.prod(mask_pixels.size(column[row])))
+        each = 1 / FILES_A_SECOND + (float(np.mean(pixels)) / PIXELS_A_SECOND if pixels else 0.0)
+        return len(column) * each / (os.cpu_count() or 1)
 
     def decode(self, array: EncodedColumn) -> Column:
         """Objects: masks as they were given, uint8 or uint16 (height, width), or uint8 (height, width, 3) where coloured.
@@ -201,7 +222,7 @@ class Mask(Kind):
             raise BundleError("the pixels of a mask field must each be of a class, and each class have one")
         pixels = [*values["pixels"], *values["void"]]
         forms = {p.startswith("#") for p in pixels}
-        if not all(map(_is_pixel, pixels)) or len({*pixels}) < len(pixels) or len(forms) != 1:
+        if not all(map(mask_pixels.is_pixel, pixels)) or len({*pixels}) < len(pixels) or len(forms) != 1:
             raise BundleError("the pixels of a mask field must be different, and all numbers or all colours")
         if len(values["colours"]) != count or not all(re.fullmatch("#[0-9a-f]{6}", c) for c in values["colours"]):
             raise BundleError("a mask field must have one colour #rrggbb for each class")
@@ -210,139 +231,7 @@ class Mask(Kind):
         return self
 
 
-class _Seen:
-    """What stands in the sampled masks. counts: code -> pixels. palette: number -> `#rrggbb`, where masks have one."""
-
-    def __init__(self, coloured: bool, counts: Counter[int], palette: Mapping[int, str]) -> None:
-        self.coloured, self.counts, self.palette = coloured, counts, palette
-
-    @staticmethod
-    def of(cells: list[Any], legend: Legend) -> _Seen:
-        """Read the masks; unreadable ones are left to encoding. Raises DataError where none can be read or there are too many
-        values without a legend."""
-
-        def read(cell: Any) -> mask_pixels.Pixels | str:
-            try:
-                if cell is None:
-                    return "the mask is missing"
-                return mask_pixels.read(cell)
-            except DataError as error:
-                return str(error)
-
-        coloured = any(p.startswith("#") for p in [*legend.names, *legend.void])
-        counts: Counter[int] = Counter()
-        palette: dict[int, str] = {}
-        problems: list[str] = []
-        with pictures.quiet():
-            if not coloured and not legend.names:
-                coloured = any(p.coloured for p in map(read, cells[:16]) if not isinstance(p, str))
-            for cell in cells:
-                found = read(cell)
-                if isinstance(found, str):
-                    problems.append(found)
-                    continue
-                if found.palette is not None and not palette:
-                    palette = {i: "#" + bytes(c).hex() for i, c in enumerate(found.palette)}
-                counts.update(_counted(_codes(found, coloured)))
-                _stop_if_many(counts, coloured, legend, cell)
-        if not counts:
-            raise DataError(f"none of {len(cells)} training masks can be read; the first: {(problems or ['none'])[0]}")
-        return _Seen(coloured, counts, palette)
-
-    @property
-    def pixels(self) -> list[str]:
-        """The pixels that occur, in order."""
-        return [name(code, self.coloured) for code in sorted(self.counts)]
-
-
-def _codes(found: mask_pixels.Pixels, coloured: bool) -> NDArray[np.int32]:
-    """The codes of one mask; none where it is of another sort than the others, which encoding will say."""
-    try:
-        return found.codes(coloured)
-    except DataError:
-        return np.zeros(0, np.int32)
-
-
-def _counted(codes: NDArray[np.int32]) -> dict[int, int]:
-    """How often each code occurs. Sorting the pixels of a large mask takes a second, counting them a tenth of it."""
-    if codes.max(initial=0) < 1 << 16 or codes.size > MOST_SORTED:
-        times = np.bincount(codes.ravel())
-        values = np.flatnonzero(times)
-        return dict(zip(values.tolist(), times[values].tolist(), strict=True))
-    found, times = np.unique(codes, return_counts=True)
-    return dict(zip(found.tolist(), times.tolist(), strict=True))
-
-
-def _stop_if_many(counts: Counter[int], coloured: bool, legend: Legend, cell: Any) -> None:
-    """Raise DataError where masks without a legend hold more values than masks of classes do."""
-    most = MOST_COLOURS if coloured else MOST_CLASSES + 1
-    if len(counts) > most and not legend.names:
-        sort = "colours" if coloured else "numbers"
-        raise DataError(
-            f"the masks hold more than {most} different {sort}, so they are no masks of classes, or were resized with "
-            "smoothing or saved with loss",
-            where=str(cell) if isinstance(cell, MaskFile) else "",
-            repair="give masks with one value per class, or a legend beside them (class_dict.csv with name,r,g,b)",
-        )
-
-
-def _named(seen: _Seen) -> dict[str, str]:
-    """Pixel -> class for masks without a legend."""
-    if seen.coloured:
-        colours = dict(zip(VOC_COLOURS, VOC_NAMES, strict=True))
-        if len(seen.pixels) > 2 and {*seen.pixels} <= {*VOC_COLOURS, VOC_VOID}:
-            return {p: n for p, n in colours.items() if p in seen.pixels}
-    elif _voc_palette(seen):
-        return {str(place): called for place, called in enumerate(VOC_NAMES)}
-    return {p: p for p in seen.pixels}
-
-
-def _voc_palette(seen: _Seen) -> bool:
-    """Whether numbers with a palette are those of Pascal VOC."""
-    own = [seen.palette.get(i) for i in range(len(VOC_COLOURS))]
-    return own == list(VOC_COLOURS) and {*seen.counts} <= {*range(len(VOC_COLOURS)), VOID}
-
-
-def _own_void(seen: _Seen, names: dict[str, str]) -> set[str]:
-    """Pixels that are void though no legend says so, taken out of `names` where they are called by their own number."""
-    pixel = VOC_VOID if seen.coloured else str(VOID)
-    others = {*seen.pixels} - {pixel}
-    told = names.get(pixel, pixel) != pixel
-    if told or pixel not in seen.pixels or (not seen.coloured and others <= {"0"}):
-        return set()
-    if seen.coloured and not others <= {*VOC_COLOURS}:
-        return set()
-    names.pop(pixel, None)
-    return {pixel}
-
-
-def _meant(word: str, names: Mapping[str, str], seen: _Seen) -> str:
-    """The pixel that the user calls void. Raises ConfigError for what is neither a pixel of these masks nor a class."""
-    by_name = {called.lower(): pixel for pixel, called in names.items()}
-    pixel = word.lower() if word.startswith("#") else word
-    if pixel in names or pixel in seen.pixels:
-        return pixel
-    if word.lower() in by_name:
-        return by_name[word.lower()]
-    if _is_pixel(pixel) and pixel.startswith("#") == seen.coloured:
-        return pixel
-    known = [*names.values(), *names]
-    raise ConfigError(f"void={word!r} is neither a class nor a pixel of these masks{nearest(word, known)}")
-
-
-def _is_pixel(text: str) -> bool:
-    """Whether a text says a pixel as a Legend does: a number of at most 16 bits, or a colour."""
-    return bool(PIXEL.fullmatch(text)) and (text.startswith("#") or int(text) < 1 << 16)
-
-
-def _binary(names: dict[str, str]) -> dict[str, str]:
-    """Two classes 0 and 1, or 0 and 255, are called background and foreground."""
-    if list(names) in (["0", "1"], ["0", "255"]) and list(names) == list(names.values()):
-        return dict(zip(names, ("background", "foreground"), strict=True))
-    return names
-
-
-def _colour(place: int, pixel: str, seen: _Seen) -> str:
+def _colour(place: int, pixel: str, seen: Seen) -> str:
     """The colour in which a class is drawn: its own, that of the palette, or one that differs from its neighbours."""
     if pixel.startswith("#"):
         return pixel

@@ -7,6 +7,7 @@ transparent pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from deepwell.data.fields import pictures
 
 Codes = NDArray[np.int32]
 NUMBERS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+PIXEL = re.compile(r"\d{1,5}|#[0-9a-f]{6}")
 VOC_NAMES = (
     "background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person "
     "pottedplant sheep sofa train tvmonitor"
@@ -32,10 +34,14 @@ COLUMN_NAMES = {"mask", "masks", "segmentation", "segmentations"}
 
 @dataclass(frozen=True)
 class Pixels:
-    """A mask as it was found. values: (h, w) numbers, or (h, w, 3) uint8 colours. palette: (n, 3) of its numbers, or None."""
+    """A mask as it was found. values: (h, w) numbers, or (h, w, 3) uint8 colours. palette: (n, 3) of its numbers, or None.
+
+    bits: whether it is a file of one bit, whose 1 is read as 255.
+    """
 
     values: NDArray[Any]
     palette: NDArray[np.uint8] | None = None
+    bits: bool = False
 
     @property
     def coloured(self) -> bool:
@@ -84,10 +90,10 @@ def _pixels(image: Image.Image) -> Pixels:
         found = image.getpalette() if image.mode == "P" else None
         palette = None if not found else np.array(found, np.uint8).reshape(-1, 3)
         if values.dtype.kind == "b":
-            values = values.astype(np.uint8)
+            values = values.astype(np.uint8) * np.uint8(255)  # as files of eight bits have it
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
             raise DataError(f"the numbers of a mask are from 0 to 65535; got {values.min()} to {values.max()}")
-        return Pixels(values, palette)
+        return Pixels(values, palette, image.mode == "1")
     if image.mode in ("RGBA", "LA"):
         alpha = np.asarray(image.getchannel("A"))
         if (alpha != 255).any():
@@ -133,6 +139,11 @@ def name(code: int, coloured: bool) -> str:
 def code(pixel: str) -> int:
     """The number of a pixel as a Legend writes it."""
     return int(pixel[1:], 16) if pixel.startswith("#") else int(pixel)
+
+
+def is_pixel(text: str) -> bool:
+    """Whether a text says a pixel as a Legend does: a number of at most 16 bits, or a colour."""
+    return bool(PIXEL.fullmatch(text)) and (text.startswith("#") or int(text) < 1 << 16)
 
 
 def voc_colour(index: int) -> str:

@@ -8,6 +8,8 @@ become the legend's void; the palette of Pascal VOC is known by heart, because i
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,7 +55,13 @@ def _read(path: Path) -> Legend:
     else:
         text = decode(data, None, str(path)).data.decode("utf-8", "replace")
         lines = [line for line in text.splitlines() if line.strip()]
-        names = _from_table(lines, path) if TABLES.fullmatch(name) else _from_lines(lines, path)
+        names = _from_table(text, path) if TABLES.fullmatch(name) else _from_lines(lines, path)
+    if len({pixel.startswith("#") for pixel in names}) > 1:
+        colour, number = (next(p for p in names if p.startswith("#") is sort) for sort in (True, False))
+        raise DataError(
+            f"this legend calls {names[colour]!r} by a colour ({colour}) and {names[number]!r} by a number ({number})",
+            where=str(path), repair="give every class a colour, or every class a number",
+        )  # fmt: skip
     if not 1 <= len(names) <= MOST_CLASSES:
         raise DataError(
             f"this legend names {len(names)} classes; 1 to {MOST_CLASSES} can be told apart", where=str(path),
@@ -78,9 +86,11 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def _from_table(lines: Sequence[str], path: Path) -> dict[str, str]:
-    """name,r,g,b in any order, with a header; or name,id."""
-    head, *rows = [[cell.strip().strip('"') for cell in line.split(",")] for line in lines]
+def _from_table(text: str, path: Path) -> dict[str, str]:
+    """name,r,g,b in any order, with a header; or name,id. Raises DataError for a line that lacks a cell."""
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
+    head = lines[0][1] if lines else []
     place = {cell.lower(): column for column, cell in enumerate(head)}
     named = next((place[word] for word in ("name", "class", "label", "class_name") if word in place), None)
     reds = [place.get(word[0], place.get(word)) for word in ("red", "green", "blue")]
@@ -91,10 +101,12 @@ def _from_table(lines: Sequence[str], path: Path) -> dict[str, str]:
             repair="write its first line as name,r,g,b",
         )  # fmt: skip
     found: dict[str, str] = {}
-    for row, cells in enumerate(rows, start=2):
-        columns = [r for r in reds if r is not None] if None not in reds else [number]
-        values = [cells[c] if c is not None and c < len(cells) else "" for c in columns]
-        _add(found, _pixel(values, f"{path}, line {row}"), cells[named], f"{path}, line {row}")
+    columns = [r for r in reds if r is not None] if None not in reds else [number or 0]
+    for line, cells in lines[1:]:
+        where = f"{path}, line {line}"
+        if len(cells) <= max(named, *columns):
+            raise DataError(f"this line has {len(cells)} cells, the first one {len(head)}", where=where)
+        _add(found, _pixel([cells[c] for c in columns], where), cells[named], where)
     return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +26,7 @@ READS = "pictures with masks (images/ beside masks/, JPEGImages/ beside Segmenta
 
 _WORDS = (
     r"masks?|label(s|ids|img|imgs)?|annot(ation)?s?|segmentation(s|class|masks?)?|seg(s|maps?|masks?)?|gt(s|fine|coarse)?"
-    r"|ground_?truths?|targets?|manual|1st_manual"
+    r"|ground[_ -]?truths?|targets?|((1st|2nd)_)?manual\d?|trimaps?"
 )
 MASK_FOLDER = re.compile(_WORDS)
 IMAGE_FOLDER = re.compile(r"images?|imgs?|pics?|pictures?|photos?|jpegimages|leftimg8bit|rgb|inputs?|originals?|orig")
@@ -65,21 +65,29 @@ class Found:
 
 
 def claims(path: Path) -> float:
-    """0.96 for a folder in which at least half of what is named like a mask has its picture."""
+    """0.96 for a folder in which at least half of what is named like a mask has its picture.
+
+    Where masks lie beside their pictures, at least half of the pictures must also have one: a copy of one photograph under
+    another suffix is no mask.
+    """
     if not path.is_dir() or not _may_hold_masks(path):
         return 0.0
     found = match(path)
-    masks = len(found.pairs) + len(found.without_picture)
-    return 0.96 if found.pairs and len(found.pairs) >= ENOUGH * masks else 0.0
+    pairs, masks = len(found.pairs), len(found.pairs) + len(found.without_picture)
+    beside = sum(picture.parent == mask.parent for picture, mask in found.pairs.values())
+    pictured = pairs + len(found.without_mask) if beside >= ENOUGH * pairs else 0
+    return 0.96 if pairs and pairs >= ENOUGH * max(masks, pictured) else 0.0
 
 
 def read(path: Path, options: ReadOptions) -> Table:
     """One row for each picture with a mask; those without are rejected.
 
     Where lists name the pictures of each part, pictures that no list names are no rows (as in Pascal VOC, where most have
-    no mask). Raises DataError where nothing belongs together, and for parts without train.
+    no mask). Raises DataError where nothing belongs together, where two folders hold masks of the same pictures, and for parts
+    without train.
     """
     found = match(path)
+    _one_mask_each(path, found)
     listed = _lists(path)
     said = found.pairs if not listed else {k: v for k, v in found.pairs.items() if k[2] in listed}
     if not said:
@@ -98,7 +106,20 @@ def read(path: Path, options: ReadOptions) -> Table:
     ]
     rejected += [Rejected(str(one), f"{other} is about the same picture") for one, other in found.doubled]
     known = legends.find(_places(path, list(said.values())))
-    return _table(path, said, listed, known[0] if known else None, rejected)
+    table = _table(path, said, listed, known[0] if known else None, rejected)
+    return table if known is None else replace(table, notes=(f"{known[1]} says what the pixels of masks mean",))
+
+
+def _one_mask_each(path: Path, found: Found) -> None:
+    """Raise DataError where two folders hold masks of the same picture: which of them is to be learnt, nobody said."""
+    masks = {mask: picture for picture, mask in found.pairs.values()}
+    for file, other in found.doubled:
+        if other in masks and file.parent != other.parent:
+            one, two = (str(p.parent.relative_to(path)) for p in (other, file))
+            raise DataError(
+                f"two folders hold masks of the same pictures: {one!r} and {two!r}, both of {masks[other].name}",
+                where=str(path), repair="move the one that is not to be learnt out of this folder",
+            )  # fmt: skip
 
 
 def _table(
@@ -227,9 +248,10 @@ def _lists(path: Path) -> dict[str, str]:
 
 
 def _places(path: Path, pairs: Sequence[tuple[Path, Path]]) -> list[Path]:
-    """Where a legend may lie: the folder, and those of the masks and around them."""
+    """Where a legend may lie: the folder that was given, and in it those of the masks and around them."""
     masks = Counter(mask.parent for _, mask in pairs)
-    return list(dict.fromkeys([path, *masks, *(folder.parent for folder in masks)]))
+    places = dict.fromkeys([path, *masks, *(folder.parent for folder in masks)])
+    return [folder for folder in places if folder.is_relative_to(path)]
 
 
 def _may_hold_masks(path: Path) -> bool:
