@@ -132,6 +132,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     if isinstance(pipeline, FieldPipeline):
         pipeline.storage = Storage(int(memory.ENCODED_SHARE * allowed))
     pipeline.fit(parts.train.rows)
+    task.metrics(pipeline)  # a metric or a positive class that does not suit is refused here, not after the training
     examples = {part.name: task.examples(part, pipeline) for part in _each(parts)}
     rejected = [*table.rejected, *without_target, *_problems(table, parts, examples)]
     stop_if_many(rejected, rows_read, options.max_rejected)
