@@ -48,7 +48,7 @@ def most_frequent(image: str, mask: str) -> Baseline:
 
         return _runner(image, mask, answer)
 
-    return Baseline("most_frequent", "trivial", fit)
+    return Baseline("most frequent class", "trivial", fit)
 
 
 def place(image: str, mask: str) -> Baseline:
@@ -71,7 +71,7 @@ def place(image: str, mask: str) -> Baseline:
 
         return _runner(image, mask, answer)
 
-    return Baseline("place", "trivial", fit)
+    return Baseline("most frequent class at each place", "trivial", fit)
 
 
 def colour(image: str, mask: str) -> Baseline:
@@ -114,7 +114,7 @@ def colour(image: str, mask: str) -> Baseline:
         note = f"fitted on {len(x):,} pixels of {len(rows):,} training examples, drawn at random"
         return _runner(image, mask, answer, (note,))
 
-    return Baseline("colour", "classical", fit)
+    return Baseline("colours", "classical", fit)
 
 
 def _examples(
