@@ -10,8 +10,10 @@ from deepwell.core.errors import DataError
 from deepwell.data.fields.boxes import Boxes
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import Edits, recognise
-from deepwell.data.sources import read
+from deepwell.data.sources import ReadOptions, read
 from deepwell.data.sources.columns import objects
+from deepwell.runs.inspection import inspect
+from deepwell.runs.options import SchemaAsked
 
 CAT = {"label": "cat", "box": [1, 2, 8, 9]}
 DOG = {"label": "dog", "box": [3, 3, 30, 9.5]}
@@ -38,7 +40,6 @@ def test_one_odd_cell_does_not_hide_the_others_and_is_named():
     assert "30 boxes of 1 class" in schema["things"].reason
     encoded = FieldPipeline(schema).fit(table).encode(table)
     assert encoded.problems == {30: "column 'things': 'cat' is not a list of boxes"}
-    assert recognise(memory([], [], []))["things"].kind != "boxes"
 
 
 def test_lists_of_points_and_tags_stay_what_they_were():
@@ -89,6 +90,7 @@ def test_a_table_beside_pictures(tmp_path, form):
     ]
     assert len(found.notes) == 1
     assert recognise(found)["things"].kind == "boxes"
+    assert len(read(tmp_path, ReadOptions(targets=False))) == 5  # a question needs no boxes
 
 
 def test_two_columns_of_boxes_are_looked_at_both(tmp_path):
@@ -120,3 +122,17 @@ def test_notes_of_parts_are_kept(tmp_path):
     found = read(tmp_path)
     assert len(found.notes) == 2
     assert found.select(["image"]).notes == found.with_columns({}).notes == found.notes
+
+
+def test_data_without_any_object_say_so():
+    schema = recognise(memory([], [], []))
+    assert (schema["things"].kind, schema["things"].reason) == ("boxes", "no box in 3 rows")
+    with pytest.raises(DataError, match=r"no usable box in any of 3 rows"):
+        Boxes().fit(objects([[], [], []]), schema["things"])
+
+
+def test_rare_classes_are_found_by_check():
+    cells = [[{"label": "cat", "box": [0, 0, 4, 4]}] * (2 - (row == 7)) for row in range(30)]
+    cells[7].append({"label": "unicorn", "box": [1, 1, 5, 5]})
+    findings = inspect({name: memory(*cells)[name] for name in memory(*cells).names}, SchemaAsked()).findings
+    assert any("classes with fewer than 20 boxes: 'unicorn' (1)" in one for one in findings)

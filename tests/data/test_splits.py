@@ -238,6 +238,21 @@ def test_each_class_is_trained_even_a_single_row():
         assert "c" in split(labelled(labels), XY, RULE, Key(seed)).train.rows["y"]
 
 
+def test_each_class_of_boxes_is_trained_whatever_the_seed():
+    """A class that no training row has would make the rows that hold it useless."""
+
+    def cell(row):
+        return [
+            {"label": name, "box": [0, 0, 1 + row, 1]} for name in ("cat", "rare") if name == "cat" or row in (7, 31)
+        ]
+
+    rows = Table({"x": np.arange(60.0), "o": objects([cell(row) for row in range(60)])})
+    fields = Schema((Field("x", "number"), Field("o", "boxes", "target")))
+    for seed in range(20):
+        train = split(rows, fields, SplitRule(), Key(seed)).train.rows["o"]
+        assert any(one["label"] == "rare" for boxes in train for one in boxes)
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no data sets at {SHARED} (set DEEPWELL_DATA)")
 def test_equal_wines_stay_together():
     values = np.loadtxt(SHARED / "tabular/wine_quality/winequality-white.csv", delimiter=",")

@@ -97,3 +97,9 @@ def test_only_the_best_candidates_are_looked_at(monkeypatch):
     boxes = np.array([[[0, 0, 1, 1], [5, 5, 6, 6], [9, 9, 10, 10]]], np.float32)
     (found,) = detections(boxes, np.array([[[0.2], [0.9], [0.5]]]), 0.1, 0.5, 10)
     np.testing.assert_allclose(found.scores, [0.9, 0.5])
+
+
+def test_a_box_without_area_is_no_object():
+    boxes = np.array([[[0, 0, 0, 5], [0, 0, 4, 4]]], np.float32)
+    found = detections(boxes, np.array([[[0.9], [0.8]]]), 0.1, 0.5, 10)[0]
+    assert found.boxes.tolist() == [[0, 0, 4, 4]]

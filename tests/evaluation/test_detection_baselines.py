@@ -150,3 +150,15 @@ def test_a_long_snake_is_one_piece():
     mask[0, ::2] = True
     mask[0, 1::4, -1] = mask[0, 3::4, 0] = True
     assert known.pieces(mask)[1] == 1
+
+
+def test_many_boxes_are_grouped_by_a_sample_and_counted_whole(monkeypatch):
+    monkeypatch.setattr(known, "GROUPED", 50)
+    draws = np.random.default_rng(0)
+    corner = np.where(draws.random((400, 1)) < 0.5, [[10.0, 10.0]], [[40.0, 30.0]]) + draws.normal(0, 0.5, (400, 2))
+    truth = known._Truth(np.concatenate([corner, corner + 12], 1), np.zeros(400, np.int64), np.arange(400) // 2, 200)
+    centres, shares = known._usual(truth, 0, KEY)
+    order = np.argsort(centres[:, 0])
+    np.testing.assert_allclose(centres[order][:, :2], [[10, 10], [40, 30]], atol=0.5)
+    near = [len(set(truth.rows[np.abs(corner[:, 0] - x) < 9])) / 200 for x in (10, 40)]
+    np.testing.assert_allclose(shares[order], near)

@@ -81,6 +81,20 @@ def test_boxes_come_back_to_where_they_were(sizes, side):
     np.testing.assert_allclose(moved * working.factors(found), boxes, rtol=1e-5)
 
 
+def test_a_box_outside_its_picture_is_a_problem_and_one_over_the_edge_is_cut():
+    """Also in tables, where no reader has seen pictures and boxes together."""
+    cells = [[one("bus", 10, 10, 90)], [one("bus", 0, 0, 9), one("bus", 400, 20, 30)], [one("bus", -30, 150, 90)], None]
+    rows = table(cells)
+    pipeline = Scenes(SCHEMA, "image", "objects").fit(rows)
+    found = pipeline.encode(rows)
+    assert found.rows.tolist() == [0, 2]
+    assert found.columns["objects"].values.tolist() == [[10, 10, 100, 100], [0, 150, 60, 200]]
+    assert found.problems[1] == ("column 'objects': object 2 lies outside the picture of 400 x 200: [400, 20, 430, 50]")
+    assert "missing" in found.problems[3]
+    assert pipeline.said() == ["objects: boxes that reach over an edge of their picture were cut there"]
+    assert pipeline.encode(rows, targets=False).rows.tolist() == [0, 1, 2, 3]
+
+
 def test_crops_are_the_pixels_of_the_box():
     pictures = np.arange(2 * 40 * 60).reshape(2, 1, 40, 60).astype(np.uint8)
     found = crops(pictures, np.array([[8, 3, 24, 19], [0, 0, 32, 32]], np.float32), np.array([1, 0]))

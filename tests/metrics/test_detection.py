@@ -171,6 +171,28 @@ def test_only_the_best_hundred_answers_count():
     assert d.mean_average_precision("o").value(columns) == 0.0
 
 
+def test_equal_to_coco_where_each_of_several_classes_has_up_to_a_hundred_answers():
+    draws, answers, truths = np.random.default_rng(0), [], []
+    corner = np.stack(np.meshgrid(np.arange(15), np.arange(10)), -1).reshape(-1, 2) * 20.0
+    boxes = np.concatenate([corner, corner + 15], 1).astype(np.float32)
+    for _ in range(3):
+        labels = draws.integers(0, 3, len(boxes))
+        truths.append(d.Truth(boxes, labels, np.zeros(len(boxes), np.uint8)))
+        answers.append(Found(boxes, draws.random(len(boxes)).astype(np.float32), labels))
+    agree(answers, truths, 3)
+    assert ours(answers, truths, 3)[0]["map"] == 1.0
+
+
+def test_of_one_class_a_hundred_answers_count_and_of_all_three_hundred():
+    many = np.arange(1000)
+    found = d.Found(np.zeros((1000, 4), np.float32), np.linspace(1, 0, 1000).astype(np.float32), many % 2)
+    columns = d.measured("objects", [found], [truth([], [])], 4)
+    assert np.bincount(columns["objects.labels"][0] + 1).tolist() == [100, 100, 100]
+    assert (np.diff(columns["objects.scores"][0, :200]) < 0).all()
+    spread = d.Found(found.boxes, found.scores, many % 10)
+    assert d.measured("objects", [spread], [truth([], [])], 10)["objects.labels"].shape == (1, d.WIDEST)
+
+
 def test_pictures_without_objects_or_answers_and_classes_without_truth():
     columns = d.measured("o", [one([], [], [])] * 2, [truth([], []), truth([SQUARE], [1])], 3)
     assert d.mean_average_precision("o").value(columns) == 0.0

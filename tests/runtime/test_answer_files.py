@@ -128,6 +128,18 @@ def test_a_folder_of_masks(tmp_path: Path, photos: list[Path]) -> None:
     assert (tmp_path / "out" / "answers.csv").read_text() == "mask,problem\nx.png,\nx_2.png,\n,it is damaged\n"
 
 
+def test_a_name_without_suffix_is_a_folder_where_answers_are_drawn(tmp_path: Path, photos: list[Path]) -> None:
+    for name, answers in (("masks", masks(photos)), ("boxes", boxes(photos))):
+        write(tmp_path / name, answers)
+        assert (tmp_path / name / "x_2.png").is_file()
+    (tmp_path / "list").write_text("old")
+    write(tmp_path / "list", boxes(photos))
+    assert (tmp_path / "list").read_text().startswith("objects,problem\n")
+    numbers = Answers(Table({"n": np.zeros(1), PROBLEM: objects([""])}), Schema((Field("n", "number"),)))
+    write(tmp_path / "plain", numbers)
+    assert (tmp_path / "plain").is_file()
+
+
 def test_masks_in_a_single_file_are_told_by_their_classes(tmp_path: Path, photos: list[Path]) -> None:
     answers = masks(photos)
     write(tmp_path / "out.csv", answers)
@@ -145,7 +157,7 @@ def test_masks_in_a_single_file_are_told_by_their_classes(tmp_path: Path, photos
 def test_pictures_of_the_question_are_never_overwritten(tmp_path: Path, photos: list[Path]) -> None:
     before = photos[0].read_bytes()
     for made in (boxes(photos), masks(photos)):
-        with pytest.raises(UsageError, match="is a picture of the question, and would be overwritten"):
+        with pytest.raises(UsageError, match="is a file of the question, and would be overwritten"):
             write(photos[0].parent, made)
     over = photos[0].with_name("x_overlay.png")
     over.write_bytes(before)
@@ -154,6 +166,49 @@ def test_pictures_of_the_question_are_never_overwritten(tmp_path: Path, photos: 
         write(tmp_path / "in" / "a", Answers(masks(photos).table, masks(photos).schema, asked=asked))
     assert photos[0].read_bytes() == before
     assert sorted(p.name for p in photos[0].parent.iterdir()) == ["x.png", "x_overlay.png"]
+
+
+def test_a_picture_that_could_not_be_read_leaves_the_others_their_names(tmp_path: Path, photos: list[Path]) -> None:
+    read = [str(photos[0]), str(photos[2])]
+    origin = Origin(tuple(read), np.array([0, 1], np.int32), np.zeros(2, np.int64))
+    asked = Table({"image": objects([ImageFile(p) for p in read])}, origin, [Rejected(str(photos[1]), "it is empty")])
+    given = align(Table({"objects": objects([[], []])}), np.arange(2), {}, 2)
+    answers = in_place(Answers(given, Schema((BOXES, Field(PROBLEM, "text")))), asked)
+    write(tmp_path / "out.json", answers)
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [image["file_name"] for image in found["images"]] == ["a/x.png", "b/y.png"]
+    assert found["problems"] == [{"file_name": "b/x.png", "problem": "it is empty"}]
+    write(f"{tmp_path}/out/", answers)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["answers.csv", "x.png", "y.png"]
+    with pytest.raises(UsageError, match="would be overwritten"):  # a damaged picture is one of the question too
+        write(photos[1].parent, answers)
+
+
+def test_no_file_of_the_question_and_no_other_picture_is_overwritten(tmp_path: Path, photos: list[Path]) -> None:
+    table = tmp_path / "questions.csv"
+    table.write_text("x\n1\n")
+    plain = Table({"y": np.zeros(1), PROBLEM: objects([""])})
+    schema = Schema((Field("y", "number"), Field(PROBLEM, "text")))
+    for answers, question in ((Answers(plain, schema, files=(str(table),)), None), (Answers(plain, schema), table)):
+        with pytest.raises(UsageError, match="is a file of the question"):
+            write(table, answers, question)
+    assert table.read_text() == "x\n1\n"
+    other = tmp_path / "holiday"
+    other.mkdir()
+    (other / "x.png").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"is there already, and no answers.csv beside it"):
+        write(other, boxes(photos))
+    assert (other / "x.png").read_bytes() == b"mine"
+    for _ in range(2):  # earlier answers are replaced
+        write(f"{tmp_path}/answers/", boxes(photos))
+
+
+def test_drawn_answers_do_not_come_among_the_pictures_asked_about(tmp_path: Path, photos: list[Path]) -> None:
+    for out in ("in", "in/new", "in/a"):
+        with pytest.raises(UsageError, match="which is asked about"):
+            write(f"{tmp_path}/{out}/", boxes([tmp_path / "in" / "c.jpg"] * 3), str(tmp_path / "in"))
+    assert sorted(p.name for p in (tmp_path / "in").iterdir()) == ["a", "b"]
+    write(tmp_path / "in" / "list.csv", boxes(photos), tmp_path / "in")
 
 
 def test_answers_of_pictures_in_memory_are_numbered(tmp_path: Path) -> None:

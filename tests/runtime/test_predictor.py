@@ -121,6 +121,26 @@ def answers_of(values: list[float]) -> Answers:
     return Answers(table, Schema((Field("y", "number"), Field("problem", "text"))))
 
 
+@pytest.mark.parametrize("lines", [True, False])
+def test_any_number_of_unread_rows_keeps_the_order_of_files_and_lines(lines: bool) -> None:
+    """Each unread row stands where it stands among all rows of all files, of which some are not read at all."""
+    draws = np.random.default_rng(0)
+    every = [(file, line) for file in range(40) for line in (range(1, 6) if lines else (0,))]
+    read = np.sort(draws.permutation(len(every))[: len(every) // 2])
+    names = [f"{file:02d}.x" for file in range(40)]
+    kept = sorted({every[i][0] for i in read})
+    origin = Origin(
+        tuple(names[file] for file in kept),
+        np.array([kept.index(every[i][0]) for i in read], np.int32), np.array([every[i][1] for i in read]),
+    )  # fmt: skip
+    unread = [i for i in range(len(every)) if i not in set(read)]
+    told = [names[every[i][0]] + (f", line {every[i][1]}" if lines else "") for i in unread]
+    lost = [Rejected(where, str(i)) for where, i in zip(told, unread, strict=True)]
+    found = in_place(answers_of(read.astype(float).tolist()), Table({"x": read}, origin, lost))
+    order = [int(why) if why else int(y) for why, y in zip(found["problem"], found["y"], strict=True)]
+    assert order == list(range(len(every)))
+
+
 def test_lines_that_could_not_be_read_are_put_in_their_places() -> None:
     origin = Origin(("a.csv", "b.csv"), np.array([0, 0, 1], np.int32), np.array([2, 5, 2]))
     lost = [Rejected("b.csv, line 3", "z"), Rejected("a.csv, line 3", "x"), Rejected("a.csv, line 9", "y")]

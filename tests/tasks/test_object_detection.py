@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.data.sources.marked import picture, xml
 
+from deepwell import predict, train
 from deepwell.core.batch import Batch
+from deepwell.core.errors import UsageError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import CalibratedRunner, NumpyRunner
@@ -19,6 +22,8 @@ from deepwell.evaluation.measure import measure
 from deepwell.nn.runner import to_tensor
 from deepwell.runs.options import TrainOptions
 from deepwell.runs.prepare import prepare
+from deepwell.runtime.answers import PROBLEM, Answers
+from deepwell.runtime.files import write
 from deepwell.tasks.image_classification import SIZES as PICTURE_SIZES
 from deepwell.tasks.object_detection import SIZES, Asked, DetectionConfig, ObjectDetection
 
@@ -155,17 +160,30 @@ def test_answers_are_boxes_in_the_original_picture_and_inside_it(demo):
     batch = examples.take(np.arange(2), Key(0))
     height, width = batch.arrays["image"].shape[-2:]
     batch = batch.replace(**{"image.size": np.array([[2 * height, 3 * width], [height, width]], np.int32)})
-    truths = [(np.array([[1, 2, 9, 10], [20, 20, 99, 99]], np.float32), np.array([0, 2])), (np.zeros((0, 4)), [])]
+    truths = [(np.array([[1, 2, 9, 10], [20, 20, 99, 99]], np.float32), np.array([0, 1])), (np.zeros((0, 4)), [])]
     runner = fake(truths, pipeline, task)
     first, second = task.predict(runner, batch, pipeline, Asked())["objects"]
     names = pipeline.classes("objects")
     assert first == [
         {"label": names[0], "box": [3.0, 4.0, 27.0, 20.0], "score": 0.9},
-        {"label": names[2], "box": [60.0, 40.0, 3.0 * width, 2.0 * height], "score": 0.9},
+        {"label": names[1], "box": [60.0, 40.0, 3.0 * width, 2.0 * height], "score": 0.9},
     ]
     assert second == []
     json.dumps(first)
     assert len(task.predict(runner, batch, pipeline, Asked(most=1))["objects"][0]) == 1
+
+
+def test_files_of_answers_number_the_classes_that_the_model_knows(demo, tmp_path):
+    """Whichever of them occur, so that an id means one class in all files."""
+    task, pipeline, examples, _ = demo
+    runner = fake([(np.array([[1, 2, 9, 10]], np.float32), np.array([1]))], pipeline, task)
+    answers = task.predict(runner, examples.take(np.arange(1), Key(0)), pipeline, Asked())
+    path = tmp_path / "o.json"
+    write(path, Answers(answers.with_columns({PROBLEM: np.array([""], object)}), task.answers(pipeline)))
+    found = json.loads(path.read_text())
+    names = pipeline.classes("objects")
+    assert found["categories"] == [{"id": k, "name": name} for k, name in enumerate(names, 1)]
+    assert [one["category_id"] for one in found["annotations"]] == [2]
 
 
 def test_the_threshold_is_the_request_or_what_was_calibrated_or_the_usual(demo):
@@ -208,6 +226,27 @@ def test_augmentation_moves_pictures_and_boxes_and_says_why(demo):
     assert bool(((moved.arrays["objects"] >= 0) & (moved.arrays["objects"] <= side)).all())
     still = replace(task.knobs, augment="none", mirror="none")
     assert all(c.transform is None for c in ObjectDetection(SCHEMA, still).augment(examples, pipeline))
+
+
+def test_a_folder_with_annotations_is_answered_picture_by_picture(tmp_path):
+    """From files to files, whatever is marked in the pictures that are asked about; nothing of them is overwritten."""
+    for number in range(24):
+        picture(tmp_path / "cats" / "images" / f"{number}.png", 32, 32)
+        xml(tmp_path / "cats" / "labels" / f"{number}.xml", ("cat", 2, 2, 20, 9 + number), size=(32, 32))
+    run = train(tmp_path / "cats", steps=1, size="tiny", plan={"threads": 1}, out=tmp_path / "runs")
+    asked = tmp_path / "asked"
+    for name in "abc":
+        picture(asked / "images" / f"{name}.png", 40, 30)
+    xml(asked / "labels" / "a.xml", ("cat", 9, 1, 3, 9))
+    xml(asked / "labels" / "gone.xml", ("cat", 1, 1, 9, 9))
+    (asked / "images" / "c.png").write_bytes(b"")
+    predict(run.path, asked, out=tmp_path / "o.json", threshold=0.0)
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert [(one["file_name"], one["width"]) for one in found["images"]] == [("a.png", 40), ("b.png", 40)]
+    assert found["categories"] == [{"id": 1, "name": "cat"}]
+    assert [one["file_name"] for one in found["problems"]] == ["c.png"]
+    with pytest.raises(UsageError, match="which is asked about"):
+        predict(run.path, asked, out=f"{asked}/images/drawn/")
 
 
 def test_data_beyond_memory_are_the_same_data(tmp_path, monkeypatch):

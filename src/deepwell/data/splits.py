@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,11 @@ from numpy.typing import NDArray
 from deepwell.core.errors import ConfigError, DataError, nearest
 from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
-from deepwell.core.table import PARTS, Part, Table
+from deepwell.core.table import PARTS, Column, Part, Table
 from deepwell.core.task import SplitRule
 from deepwell.data import positions, split_times
 from deepwell.data.equal_rows import numbered, row_codes
+from deepwell.data.fields.boxes import cell_problem
 from deepwell.data.fields.values import factorise, numbers
 from deepwell.data.gathering import gathered
 from deepwell.data.recognition_columns import SPLIT_WORDS
@@ -327,6 +329,8 @@ def _keep_classes(
 ) -> None:  # fmt: skip
     """Give each class a unit in the training part, taken back from parts that were cut from it; in place."""
     for field in schema.targets:
+        if field.kind == "boxes":
+            _keep_boxes(table[field.name], assignment, official, units)
         if field.kind != "category":
             continue
         keys, codes = factorise(table[field.name])
@@ -335,6 +339,21 @@ def _keep_classes(
             back = np.flatnonzero((codes == code) & (official == TRAIN))
             if keys[code] is not None and len(back):
                 assignment[units == units[back[0]]] = TRAIN
+
+
+def _keep_boxes(column: Column, assignment: Assignment, official: Assignment, units: Ints) -> None:
+    """`_keep_classes` for rows that may hold boxes of several classes."""
+    first: dict[str, int] = {}
+    for row in np.flatnonzero(official == TRAIN)[::-1]:
+        first |= dict.fromkeys(_labels(column[row]), int(row))
+    trained = {label for row in np.flatnonzero(assignment == TRAIN) for label in _labels(column[row])}
+    for label in sorted(set(first) - trained):
+        assignment[units == units[first[label]]] = TRAIN
+
+
+def _labels(cell: Any) -> set[str]:
+    """The classes of the boxes of one row; none where the cell cannot be used."""
+    return {one["label"] for one in cell} if cell_problem(cell) == "" else set()
 
 
 def _leaks(table: Table, schema: Schema, official: Assignment) -> list[str]:

@@ -115,11 +115,12 @@ def detections(
     """The objects of each picture, from what a network says of its places.
 
     boxes: (n, L, 4). scores: (n, L, K) of each class by itself, so that one place may hold objects of two classes. smallest:
-    scores below it are no object. overlap: the threshold of `suppress`. most: objects of a picture.
+    scores below it are no object, and neither are boxes without area. overlap: the threshold of `suppress`. most: objects of
+    a picture.
     """
     found = []
     for picture in range(len(boxes)):
-        place, label = np.nonzero(scores[picture] >= smallest)
+        place, label = np.nonzero((scores[picture] >= smallest) & (areas(boxes[picture]) > 0)[:, None])
         score = scores[picture][place, label]
         if len(score) > CANDIDATES:
             best = np.argsort(-score, kind="stable")[:CANDIDATES]

@@ -33,6 +33,8 @@ MOST_PICTURES = 2_000
 MOST_BOXES = 100
 """Boxes that are answered for a picture; of one class, and in all the largest."""
 ROUNDS = 20
+GROUPED = 10_000
+"""Boxes of a class that are put into groups, drawn at random; each of ROUNDS looks at all of them and all means."""
 BATCH = 64
 SIDE = 96
 """Rows and columns that a picture is made small to before blobs are looked for."""
@@ -97,7 +99,7 @@ def mean_box(picture: str, target: str) -> Baseline:
 
         return NumpyRunner({"forward": forward}, notes)
 
-    return Baseline("mean_box", "trivial", fit)
+    return Baseline("mean box", "trivial", fit)
 
 
 def _joined(pieces: Any) -> _Truth:
@@ -114,21 +116,21 @@ def _joined(pieces: Any) -> _Truth:
 def _usual(truth: _Truth, label: int, key: Key) -> tuple[Floats, Floats]:
     """Usual boxes of a class (k, 4), and the share of pictures in which each overlaps a true one by half (k,).
 
-    Groups by Lloyd's algorithm (1982), from boxes drawn at random; those without a member go.
+    Groups of at most GROUPED boxes by Lloyd's algorithm (1982), from boxes drawn at random; those without a member go.
     """
     mine = truth.labels == label
     boxes, rows = truth.boxes[mine], truth.rows[mine]
     if not len(boxes):
         return np.zeros((0, 4)), np.zeros(0)
     wanted = int(np.clip(round(len(boxes) / len(np.unique(rows))), 1, MOST_BOXES))
-    centres = boxes[np.sort(permutation(len(boxes), key)[:wanted])]
+    drawn = permutation(len(boxes), key)
+    centres, some = boxes[np.sort(drawn[:wanted])], boxes[np.sort(drawn[:GROUPED])]
     for _ in range(ROUNDS):
-        nearest = ((boxes[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+        nearest = ((centres**2).sum(axis=1) - 2.0 * some @ centres.T).argmin(axis=1)
         members = np.unique(nearest)
-        centres = np.stack([boxes[nearest == member].mean(axis=0) for member in members])
-    hit = overlaps(centres, boxes) >= HALF
-    shares = np.array([len(np.unique(rows[one])) / truth.pictures for one in hit])
-    return centres, shares
+        centres = np.stack([some[nearest == member].mean(axis=0) for member in members])
+    hits = (overlaps(one[None], boxes)[0] >= HALF for one in centres)
+    return centres, np.array([len(np.unique(rows[hit])) / truth.pictures for hit in hits])
 
 
 def _each(values: Floats, count: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,9 @@ from deepwell.core.table import Table
 from deepwell.core.task import Pipeline
 from deepwell.data.cache import Columns
 from deepwell.data.fields import pictures
-from deepwell.data.fields.boxes import cell_problem
+from deepwell.data.fields.boxes import cell_problem, shown
 from deepwell.data.fields.image import LARGEST, Image
-from deepwell.data.pipeline import FieldPipeline
+from deepwell.data.pipeline import FieldPipeline, Some
 from deepwell.families import mirroring
 
 SAMPLE = 512
@@ -38,6 +38,8 @@ FEWEST = 5
 LEAST, MOST = 160, 640
 """Pixels between which the longest side of the working size is chosen."""
 STEP = 32
+SLACK = 1.0
+"""Pixels by which a box may reach over an edge without being told of: pixels numbered from 1, or rounded up."""
 CROP = 16
 """Pixels of the side that an object is sampled at when it is asked whether it may be mirrored."""
 
@@ -51,7 +53,7 @@ class Scenes(FieldPipeline):
 
     def __init__(self, schema: Schema, picture: str, target: str, side: int = 0, start: Pipeline | None = None) -> None:
         super().__init__(schema, {picture: Image(min(side or MOST, LARGEST), sized=True)})
-        self._picture, self._target, self._side = picture, target, side
+        self._picture, self._target, self._side, self._cut = picture, target, side, False
         self._start = start.kinds_.get(picture) if isinstance(start, FieldPipeline) else None
 
     def fit(self, table: Table) -> Scenes:
@@ -63,6 +65,32 @@ class Scenes(FieldPipeline):
         if isinstance(kind, Image) and isinstance(self._start, Image):
             kind.channels_ = self._start.channels_
         return self
+
+    def _columns(self, table: Table, names: Sequence[str], start: int, stop: int) -> Some:
+        """See FieldPipeline. Boxes are cut at the edges of their picture; one that lies outside is a problem of its row."""
+        columns, problems = super()._columns(table, names, start, stop)
+        boxes, sizes = columns.get(self._target), columns.get(f"{self._picture}.size")
+        if not isinstance(boxes, Ragged) or not isinstance(sizes, np.ndarray):
+            return columns, problems
+        rows = boxes.row_of_value
+        ends = sizes[rows][:, ::-1].astype(np.float32)
+        inside = ((boxes.values[:, :2] < ends) & (boxes.values[:, 2:] > 0)).all(axis=1)
+        for place in np.flatnonzero(~inside):
+            row = int(rows[place])
+            number = int(place - boxes.offsets[row]) + 1
+            width, height = (int(side) for side in ends[place])
+            why = f"object {number} lies outside the picture of {width} x {height}: {shown(boxes.values[place])}"
+            problems.setdefault(row, f"column {self._target!r}: {why}")
+        cut = np.clip(boxes.values, 0, np.concatenate([ends, ends], axis=1))
+        good = ~np.isin(rows, list(problems))
+        self._cut |= bool((np.abs(cut - boxes.values)[good] > SLACK).any())
+        moved: dict[str, EncodedColumn] = {**columns, self._target: Ragged(cut, boxes.offsets, boxes.padded)}
+        return moved, problems
+
+    def said(self) -> Sequence[str]:
+        """See Pipeline; also that boxes were cut."""
+        told = f"{self._target}: boxes that reach over an edge of their picture were cut there"
+        return [*super().said(), *([told] if self._cut else [])]
 
 
 def working_side(table: Table, picture: str, target: str) -> int:

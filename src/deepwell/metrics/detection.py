@@ -1,10 +1,10 @@
 """Metrics of found objects: average precision and recall as the COCO challenge defines them (Lin et al. 2014, arXiv:1405.0312).
 
 How answers count. Boxes are found at ten thresholds of intersection over union, .50, .55 to .95. In the order of their scores,
-at most 100 of a picture, answers take the true box of their class that they overlap most and that no better answer has taken.
-A true box to be ignored, such as a crowd, may be taken by any number of answers, which then count neither as right nor as
-wrong; overlap with it is the share of the answer's own area. For small, medium and large objects (areas below 32^2, up to
-96^2, above, in pixels of the original picture) true boxes of other areas are ignored, and so are free answers of other areas.
+at most 100 of a class in a picture, answers take the true box of their class that they overlap most and that no better answer
+has taken. A true box to be ignored, such as a crowd, may be taken by any number of answers, which then count neither as right
+nor as wrong; overlap with it is the share of the answer's own area. For small, medium and large objects (areas below 32^2, up
+to 96^2, above, in pixels of the original picture) true boxes of other areas are ignored, and so are free answers of other areas.
 Precision at a recall is the best at that recall or beyond, read off at 101 recalls; the mean over classes with true boxes,
 and over thresholds, is the average precision.
 
@@ -12,7 +12,11 @@ Unusual: matching stays inside one picture, so it is done once, and what is meas
 `finish` is then a weighted sum over ordered answers for all resamples at once: of answers only the right ones are places where
 the curve can turn. 1,000 resamples of 500 pictures with 20 classes take about two seconds for the mean over ten thresholds.
 
-Columns, N the target (n pictures, M = 100 answers, K classes, A = 4 areas all, small, medium, large, T = 10 thresholds):
+One thing differs from COCO: to bound memory, of all classes together the best 300 answers of a picture count. COCO would count
+100 of each class; where a picture has fewer than 300 answers above the smallest score, that is the same.
+
+Columns, N the target (n pictures, M = 100 answers of each class, at most 300, K classes, A = 4 areas all, small, medium, large,
+T = 10 thresholds):
     N.scores (n, M) float32, best first, and N.labels (n, M) int32, -1 behind the last answer of a picture;
     N.match (n, M, A, T) uint8: WRONG, RIGHT or NEITHER;   N.truths (n, K, A) int32: true boxes that are to be found.
 """
@@ -34,8 +38,8 @@ Floats = NDArray[np.float64]
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
-MOST = 100
-"""Answers of a picture that count."""
+MOST, WIDEST = 100, 300
+"""Answers of a picture that count: of one class, and of all together."""
 WRONG, RIGHT, NEITHER = 0, 1, 2
 MOST_CELLS = 4_000_000
 """Answers times resamples at once: 32 MB an array."""
@@ -53,12 +57,12 @@ class Truth:
 # columns -------------------------------------------------------------------------------------------------------------
 def measured(target: str, answers: Sequence[Found], truths: Sequence[Truth], classes: int) -> dict[str, NDArray[Any]]:
     """The columns that the metrics read: answers against truth, one line a picture. Boxes in original pixels."""
-    n = len(answers)
-    scores, labels = np.zeros((n, MOST), np.float32), np.full((n, MOST), -1, np.int32)
-    match = np.zeros((n, MOST, len(AREAS), len(THRESHOLDS)), np.uint8)
+    n, wide = len(answers), min(MOST * classes, WIDEST)
+    scores, labels = np.zeros((n, wide), np.float32), np.full((n, wide), -1, np.int32)
+    match = np.zeros((n, wide, len(AREAS), len(THRESHOLDS)), np.uint8)
     counts = np.zeros((n, classes, len(AREAS)), np.int32)
     for row, (answer, truth) in enumerate(zip(answers, truths, strict=True)):
-        best = np.argsort(-answer.scores.astype(np.float64), kind="stable")[:MOST]
+        best = _counting(answer)[:wide]
         scores[row, : len(best)], labels[row, : len(best)] = answer.scores[best], answer.labels[best]
         outside = _outside(areas(truth.boxes)) | (truth.ignore != 0)
         for label in np.union1d(answer.labels[best], truth.labels).tolist():
@@ -70,6 +74,16 @@ def measured(target: str, answers: Sequence[Found], truths: Sequence[Truth], cla
     return {
         f"{target}.scores": scores, f"{target}.labels": labels, f"{target}.match": match, f"{target}.truths": counts,
     }  # fmt: skip
+
+
+def _counting(answer: Found) -> IntArray:
+    """The answers of a picture that count, best first: the first MOST of each class."""
+    order = np.argsort(-answer.scores.astype(np.float64), kind="stable")
+    by_label = np.argsort(answer.labels[order], kind="stable")
+    named = answer.labels[order][by_label]
+    rank = np.empty(len(order), np.int64)
+    rank[by_label] = np.arange(len(order)) - np.searchsorted(named, named)
+    return np.asarray(order[rank < MOST], np.int64)
 
 
 def _outside(size: Floats) -> NDArray[np.bool_]:
@@ -118,7 +132,7 @@ def class_average_precision(target: str, label: int, name: str, percent: int = 5
 
 
 def average_recall(target: str) -> Metric:
-    """COCO's AR at 100 answers: the share of true boxes that are found, the mean over thresholds and classes."""
+    """COCO's AR at 100 answers of a class: the share of true boxes that are found, the mean over thresholds and classes."""
 
     def finish(columns: Columns, weights: Floats) -> Floats:
         truths = weights @ columns[f"{target}.truths"][:, :, 0].astype(np.float64)

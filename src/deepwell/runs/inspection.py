@@ -13,6 +13,7 @@ from deepwell import tasks
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Column, MaskFile, Table
+from deepwell.data.fields.boxes import cell_problem, label_counts
 from deepwell.data.fields.values import missing
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.data.recognition import describe
@@ -83,11 +84,14 @@ def _target(table: Table, target: Field, gaps: bool) -> list[str]:
     if absent:
         what = "gaps" if gaps else "which cannot be used"
         found.append(f"target {target.name!r}: missing in {absent:,} rows, {what}")
-    if target.kind == "category":
-        counts = Counter(v for v in column.tolist() if v is not None)
+    if target.kind in ("category", "boxes"):
+        boxes = target.kind == "boxes"
+        usable = [cell for cell in column if cell_problem(cell) == ""] if boxes else []
+        counts = label_counts(usable) if boxes else Counter(v for v in column.tolist() if v is not None)
         rare = [f"{v!r} ({n})" for v, n in counts.items() if n < RARE_CLASS]
         if rare:
-            found.append(f"target {target.name!r}: classes with fewer than {RARE_CLASS} rows: {', '.join(rare[:10])}")
+            what = f"fewer than {RARE_CLASS} {'boxes' if boxes else 'rows'}"
+            found.append(f"target {target.name!r}: classes with {what}: {', '.join(rare[:10])}")
         if counts and max(counts.values()) > UNEVEN * min(counts.values()):
             common, rarest = max(counts, key=counts.__getitem__), min(counts, key=counts.__getitem__)
             times = counts[common] / counts[rarest]

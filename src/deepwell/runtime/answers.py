@@ -24,7 +24,7 @@ class Answers:
     """A Table of answers and what its columns are. Column `problem` says why a row has no answer; empty if it has one.
 
     echoes: columns that only repeat the question, such as its prompt. seconds: how long the network took to answer. asked:
-    the columns of the question, line by line; None where questions are not rows.
+    the columns of the question, line by line; None where questions are not rows. files: those that the question was read from.
     """
 
     table: Table
@@ -32,6 +32,7 @@ class Answers:
     echoes: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
     asked: Table | None = field(default=None, compare=False)
+    files: tuple[str, ...] = field(default=(), compare=False)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -141,7 +142,7 @@ def in_place(answers: Answers, asked: Table) -> Answers:
         return answers
     if origin is None:
         return replace(answers, asked=asked)
-    places = np.array([_place(r.where, origin) for r in asked.rejected], np.int64)
+    places = _places([r.where for r in asked.rejected], origin)
     order = np.argsort(places, kind="stable")
     unread = places[order] + np.arange(len(order))
     count = len(asked) + len(unread)
@@ -169,13 +170,20 @@ def _spread(asked: Table, rows: NDArray[np.int64], count: int) -> Table:
     return Table(columns)
 
 
-def _place(where: str, origin: Origin) -> int:
-    """How many rows stand before the place that `where` names, as Origin.where writes it: FILE, or FILE, line N."""
-    file, _, line = where.rpartition(", ")
-    number = line.rpartition(" ")[2]
-    if not file or not number.isdecimal():
-        file, number = where, "0"
-    if file in origin.files:
-        index = origin.files.index(file)
-        return int(((origin.file < index) | ((origin.file == index) & (origin.line < int(number)))).sum())
-    return int((origin.file < bisect.bisect_left(origin.files, file)).sum())
+def _places(named: Sequence[str], origin: Origin) -> NDArray[np.int64]:
+    """How many rows stand before each place, named as Origin.where writes it: FILE, or FILE, line N."""
+    index = {file: place for place, file in reversed(list(enumerate(origin.files)))}
+    order = np.lexsort((origin.line, origin.file))
+    files, lines = origin.file[order], origin.line[order]
+    places, numbers = np.empty(len(named), files.dtype), [0] * len(named)
+    for row, where in enumerate(named):
+        file, _, line = where.rpartition(", ")
+        number = line.rpartition(" ")[2]
+        if not file or not number.isdecimal():
+            file, number = where, "0"
+        known = file in index
+        places[row] = index[file] if known else bisect.bisect_left(origin.files, file)
+        numbers[row] = int(number) if known else 0
+    starts, stops = np.searchsorted(files, places), np.searchsorted(files, places, "right")
+    inside = [np.searchsorted(lines[a:b], n) for a, b, n in zip(starts, stops, numbers, strict=True)]
+    return np.asarray(starts + np.array(inside, np.int64), np.int64)

@@ -3,10 +3,12 @@
     answers.csv (or any other name) lists and boxes as JSON, a mask as the share of each class, in a folder as its file's name
     answers.json                    one object per row; where a column holds boxes, the form of COCO results with pictures and
                                     classes beside them (annotations with bbox as x, y, width, height)
-    folder/                         answers.csv; boxes: NAME.png, the picture with them; masks: NAME.png, class indices with a
+    folder/ (or, where answers are boxes or masks, a name without a suffix)
+                                    answers.csv; boxes: NAME.png, the picture with them; masks: NAME.png, class indices with a
                                     palette in the picture's own size, and NAME_overlay.png, its colours over the picture
 
-Unusual: nothing is written where a file of the question would be overwritten, each file appears whole or not at all, and
+Unusual: nothing is written where a file of the question or another's picture would be overwritten, and no drawn picture into a
+folder that is asked about, since it would be one of its pictures from then on; each file appears whole or not at all, and
 answers.csv is the last of a folder, so that a folder which has it is complete.
 """
 
@@ -24,7 +26,7 @@ from deepwell.core.fields import Field
 from deepwell.core.table import Column, ImageFile
 from deepwell.data import drawing
 from deepwell.data.fields import pictures
-from deepwell.runtime.answers import PROBLEM, Answers
+from deepwell.runtime.answers import PROBLEM, ROW, Answers
 from deepwell.runtime.wording import as_json
 from deepwell.store.files import write_file
 
@@ -33,19 +35,25 @@ DRAWN = ("boxes", "mask")
 """Kinds of answers that are drawn."""
 
 
-def write(path: str | Path, answers: Answers) -> None:
-    """Write answers to a `.json` file, to a folder (an existing one, or a path that ends in a slash), else as CSV.
+def write(path: str | Path, answers: Answers, question: Any = None) -> None:
+    """Write answers to a `.json` file, to a folder, else as CSV.
 
-    Raises UsageError where a picture of the question would be overwritten, RunError where the disk does not take it.
+    A folder is one that exists, a path that ends in a slash, and, where answers are boxes or masks, a name without a suffix that
+    is no file yet.
+
+    question: what was asked about, as it was given: a path, several, or data in memory. Raises UsageError where a file of it
+    would be overwritten, or a folder be written into it, RunError where the disk does not take it.
     """
     target = Path(path)
-    if target.is_dir() or str(path).endswith(("/", "\\")):
-        _folder(target, answers)
+    drawn = any(_of_kind(answers, kind) for kind in DRAWN)
+    named = str(path).endswith(("/", "\\")) or (drawn and not target.suffix and not target.exists())
+    if target.is_dir() or named:
+        _folder(target, answers, _paths(question))
     elif target.suffix.lower() == ".json":
-        _spare_questions([target], answers)
+        _spare_questions([target], answers, _paths(question))
         write_file(target, _as_json(answers).encode())
     else:
-        _spare_questions([target], answers)
+        _spare_questions([target], answers, _paths(question))
         write_file(target, answers.csv().encode())
 
 
@@ -105,13 +113,14 @@ def _size(answers: Answers, row: int) -> dict[str, int]:
 
 
 # a folder --------------------------------------------------------------------------------------------------------------
-def _folder(target: Path, answers: Answers) -> None:
+def _folder(target: Path, answers: Answers, question: Sequence[Path]) -> None:
     fields = [field for kind in DRAWN for field in _of_kind(answers, kind)]
     stems = _unique([Path(name).stem or name for name in _names(answers)])
     ends = {f.name: f"_{_plain(f.name)}" if len(fields) > 1 else "" for f in fields}
     named: dict[str, list[str]] = {f.name: [f"{stem}{ends[f.name]}.png" for stem in stems] for f in fields}
     planned = [target / CSV, *(target / name for names in named.values() for name in names)]
-    _spare_questions(planned, answers)
+    _spare_questions(planned, answers, question)
+    _spare_folders(target, planned, question)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -142,17 +151,43 @@ def _write_mask(path: Path, answers: Answers, field: Field, row: int, column: Co
         write_file(path.with_name(f"{path.stem}_overlay.png"), drawing.png(over))
 
 
-def _spare_questions(planned: Sequence[Path], answers: Answers) -> None:
-    """Raise UsageError where a picture that was asked about is among the files to be written, their overlays included."""
-    column = _picture(answers)
-    asked = {Path(c.path).resolve() for c in (() if column is None else column) if isinstance(c, ImageFile)}
-    for path in planned:
-        for made in (path, path.with_name(f"{path.stem}_overlay{path.suffix}")):
-            if made.resolve() in asked:
-                raise UsageError(
-                    f"{str(made)!r} is a picture of the question, and would be overwritten",
-                    repair="name another --out folder",
-                )
+def _paths(question: Any) -> list[Path]:
+    """The files and folders that a question was given as; none for data in memory."""
+    given = question if isinstance(question, list | tuple) else [question]
+    return [Path(one).resolve() for one in given if isinstance(one, str | Path)]
+
+
+def _spare_questions(planned: Sequence[Path], answers: Answers, question: Sequence[Path]) -> None:
+    """Raise UsageError where a file of the question is among those to be written, their overlays included."""
+    rows = {path.resolve() for path in _files(answers) if path is not None}
+    asked = {*question, *rows, *(Path(file).resolve() for file in answers.files)}
+    for made in _with_overlays(planned):
+        if made.resolve() in asked:
+            raise UsageError(
+                f"{str(made)!r} is a file of the question, and would be overwritten",
+                repair="give --out another name",
+            )
+
+
+def _with_overlays(planned: Sequence[Path]) -> list[Path]:
+    """The files to be written, each followed by what its overlay is called."""
+    return [made for path in planned for made in (path, path.with_name(f"{path.stem}_overlay{path.suffix}"))]
+
+
+def _spare_folders(target: Path, planned: Sequence[Path], question: Sequence[Path]) -> None:
+    """Raise UsageError for a folder inside one that is asked about, and where it holds a picture that no answers made."""
+    inside = next((one for one in question if one.is_dir() and target.resolve().is_relative_to(one)), None)
+    if inside is not None:
+        raise UsageError(
+            f"{str(target)!r} lies in {str(inside)!r}, which is asked about: the drawn pictures would become some of its own",
+            repair="name an --out folder elsewhere",
+        )
+    there = next((path for path in _with_overlays(planned) if path.name != CSV and path.exists()), None)
+    if there is not None and not (target / CSV).exists():
+        raise UsageError(
+            f"{str(there)!r} is there already, and no {CSV} beside it: it is not of earlier answers",
+            repair="name another --out folder",
+        )
 
 
 # names -----------------------------------------------------------------------------------------------------------------
@@ -172,16 +207,26 @@ def _picture(answers: Answers) -> Column | None:
 
 
 def _names(answers: Answers) -> list[str]:
-    """What each row is called: its picture's path below the folder that all share, else its number."""
-    column = _picture(answers)
-    if column is None or not all(isinstance(cell, ImageFile) for cell in column):
-        return [f"row_{row:06d}" for row in range(len(answers))]
-    paths = [Path(cell.path) for cell in column]
-    folders = [path.parent.parts for path in paths]
+    """What each row is called: its file's path below the folder that all share; its number where it is of no file."""
+    paths = _files(answers)
+    folders = [path.parent.parts for path in paths if path is not None]
     shared = 0
     while folders and all(len(f) > shared and f[shared] == folders[0][shared] for f in folders):
         shared += 1
-    return [str(Path(*path.parts[shared:])) for path in paths]
+    return [f"row_{i:06d}" if path is None else str(Path(*path.parts[shared:])) for i, path in enumerate(paths)]
+
+
+def _files(answers: Answers) -> list[Path | None]:
+    """The file of each row: that of its picture, else, as where it could not be read, what its column `row` names."""
+    column, named = _picture(answers), answers.table.columns.get(ROW)
+    found: list[Path | None] = [None] * len(answers)
+    for row in range(len(answers)):
+        cell = None if column is None else column[row]
+        if isinstance(cell, ImageFile):
+            found[row] = Path(cell.path)
+        elif cell is None and named is not None and named[row]:
+            found[row] = Path(named[row])
+    return found
 
 
 def _unique(stems: Sequence[str]) -> list[str]:

@@ -91,6 +91,7 @@ class Predictor:
         asked = self.read(self._next() if data is None else data, targets=self.task.past_targets)
         examples = self.task.examples(Part("predict", asked), self.pipeline)
         answers = self.answer(examples, len(asked), request, emit)
+        answers = replace(answers, files=() if asked.origin is None else asked.origin.files)
         if examples.rows is not None:
             return in_place(answers, asked)
         return replace(answers, table=below(answers.table, [f"{r.where}: {r.reason}" for r in asked.rejected]))
@@ -184,7 +185,7 @@ class Predictor:
         targets: whether the target columns are needed too. Raises DataError naming the missing columns, with the nearest
         present ones.
         """
-        table = data if isinstance(data, Table) else sources.read(data, self.reading)
+        table = data if isinstance(data, Table) else sources.read(data, replace(self.reading, targets=targets))
         if isinstance(data, str | Path):
             table = self._named(table, data)
         compare(self.schema, table, targets=targets)

@@ -32,7 +32,7 @@ from deepwell.core.task import Baseline, Chosen, Fit, Loss, Pipeline, Sizes, Tas
 from deepwell.data.fields.boxes import cell
 from deepwell.data.fields.image import LARGEST
 from deepwell.data.pipeline import encode
-from deepwell.decoding.suppression import Found, detections
+from deepwell.decoding.suppression import CANDIDATES, Found, detections
 from deepwell.families import scenes
 from deepwell.metrics import detection as metrics
 
@@ -148,7 +148,7 @@ class ObjectDetection(Task):
 
     @classmethod
     def demo(cls, seed: int) -> Table:
-        """300 made-up pictures, 32 x 32: up to two reddish discs, greenish squares or bluish crosses on shaded paper."""
+        """300 made-up pictures, 32 x 32: up to two reddish discs or greenish squares on shaded paper."""
         draws = Key(seed).fold("demo").numpy()
         count, side = 300, 32
         pictures = np.empty((count, side, side, 3), np.uint8)
@@ -159,19 +159,15 @@ class ObjectDetection(Task):
             drawn = draws.uniform(0, 60, 3) + shadow + draws.normal(0, 15, (side, side, 3))
             objects[i] = []
             for _ in range(int(draws.integers(0, 3))):
-                half, what = int(draws.integers(4, 8)), int(draws.integers(0, 3))
+                half, what = int(draws.integers(6, 9)), int(draws.integers(0, 2))
                 x, y = (int(v) for v in draws.integers(half, side - half + 1, 2))
                 box = [float(v) for v in (x - half, y - half, x + half, y + half)]
                 if any(_touch(box, one["box"]) for one in objects[i]):
                     continue
                 across, down = np.abs(column - x), np.abs(row - y)
-                shape = (
-                    np.hypot(across, down) < half,
-                    np.maximum(across, down) < half,
-                    (np.minimum(across, down) < half / 3) & (np.maximum(across, down) < half),
-                )[what]
+                shape = (np.hypot if what == 0 else np.maximum)(across, down) < half
                 drawn[shape] = draws.uniform(40, 140, 3) + 100 * (np.arange(3) == what)
-                objects[i].append({"label": ("disc", "square", "cross")[what], "box": box})
+                objects[i].append({"label": ("disc", "square")[what], "box": box})
             pictures[i] = np.clip(drawn, 0, 255)
         return Table({"image": pictures, "objects": objects})
 
@@ -289,8 +285,10 @@ class ObjectDetection(Task):
 
     # answers ---------------------------------------------------------------------------------------------------------
     def answers(self, pipeline: Pipeline) -> Schema:
-        """The column of boxes, with scores."""
-        return Schema((replace(self.schema[self.target], role="target", reason="the objects found, best first"),))
+        """The column of boxes, with scores; its facts name all classes, so that files number them alike."""
+        facts = {"classes": pipeline.classes(self.target)}
+        found = replace(self.schema[self.target], role="target", reason="the objects found, best first", facts=facts)
+        return Schema((found,))
 
     def predict(
         self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
@@ -336,7 +334,7 @@ class ObjectDetection(Task):
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
         """Which boxes were right at which overlap, and how many there are; see metrics/detection.py."""
         outputs, _ = runner.run("forward", batch.arrays)
-        found = self._found(outputs, batch, Asked(threshold=SMALLEST_SCORE))
+        found = self._found(outputs, batch, Asked(threshold=SMALLEST_SCORE, most=CANDIDATES))
         height, width = batch.arrays[self.picture].shape[-2:]
         working = scenes.Working(self.picture, self.target, height, width)
         boxes, row, label, ignore = (batch.arrays[f"{self.target}{p}"] for p in ("", ".row", ".label", ".ignore"))

@@ -119,3 +119,19 @@ def test_state_comes_back_and_foreign_states_are_refused():
     ):  # fmt: skip
         with pytest.raises(BundleError):
             Boxes().restore(state)
+
+
+def test_nothing_but_ignored_boxes_is_nothing_to_learn():
+    with pytest.raises(DataError, match=r"all 2 boxes of the column 'o' are to be ignored"):
+        Boxes().fit(
+            objects([[box("a", 0, 0, 1, 1, ignore=True)], [box("b", 0, 0, 1, 1, ignore=True)]]), Field("o", "boxes")
+        )
+    assert (
+        Boxes().fit(objects([[box("a", 0, 0, 1, 1, ignore=True), box("b", 0, 0, 1, 1)]]), Field("o", "boxes")).labels_
+    )
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+def test_huge_numbers_are_told_and_do_not_crash(digits):
+    why = cell_problem([{"label": "a", "box": [10**digits, 1, 2, -(10**digits)]}])
+    assert why.endswith("is not a finite number: [a huge number, 1, 2, a huge number]")

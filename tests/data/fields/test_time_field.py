@@ -75,6 +75,20 @@ def test_day_and_month_are_told_apart_by_their_order():
     assert time.find(rising).pattern == "%m/%d/%Y"
 
 
+def test_of_two_readings_the_regular_one_is_taken():
+    """First days of months as Europe writes them are also days of January, year after year."""
+    months = objects(*(f"01/{m:02}/{y}" for y in range(2010, 2013) for m in range(1, 13)))
+    assert time.find(months).pattern == "%d/%m/%Y"
+    american = objects(*(f"{m:02}/01/{y}" for y in range(2010, 2013) for m in range(1, 13)))
+    assert time.find(american).pattern == "%m/%d/%Y"
+
+
+def test_what_no_calendar_has_is_not_written():
+    far = np.array([0, 2**50, -(2**50), NEVER], np.int64)
+    assert Writing("%Y-%m-%d").write(far).tolist() == ["1970-01-01", None, None, None]
+    assert Writing("%Y-%m-%d").write(np.array([time.FIRST, time.LAST])).tolist() == ["0001-01-01", "9999-12-31"]
+
+
 def test_several_offsets_become_utc_and_a_lone_cell_without_one_is_said():
     cells = objects("2020-10-25T02:30:00+02:00", "2020-10-25T02:30:00+01:00")
     way = time.find(cells)

@@ -6,8 +6,8 @@ import pytest
 from tests.data.sources.marked import coco, names, picture, reasons, text
 
 from deepwell.core.errors import DataError
+from deepwell.data.sources import ReadOptions, form_of, read
 from deepwell.data.sources import coco as source
-from deepwell.data.sources import form_of, read
 
 TWO = {"a.jpg": [(1, [2, 3, 10, 20])], "b.jpg": []}
 
@@ -116,7 +116,7 @@ def test_broken_files_say_what_is_wrong(tmp_path, content, says):
     picture(tmp_path / "a.jpg")
     path = text(tmp_path / "a.json", content)
     with pytest.raises(DataError, match=says):
-        source.read(path, None)
+        source.read(path, ReadOptions())
 
 
 def test_parts_must_be_told_apart(tmp_path):
@@ -146,3 +146,49 @@ def test_outlines_are_not_read_but_texts_that_look_like_them_are(tmp_path):
 def test_other_json_is_left_to_others(tmp_path):
     assert form_of(text(tmp_path / "a.json", '[{"images": 1, "file_name": "x"}]')) == "jsonlines"
     assert form_of(text(tmp_path / "b.jsonl", '{"image": "a", "label": "b"}\n')) == "jsonlines"
+
+
+def test_a_question_needs_no_annotations(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / "images" / name)
+    coco(tmp_path / "a.json", {"a.jpg": [(1, [4, 4, 0, 9])], "b.jpg": [(9, [0, 0, 9, 9])], "gone.jpg": []})
+    found = read(tmp_path, ReadOptions(targets=False))
+    assert found.names == ["image"]
+    assert names(found) == ["a.jpg", "b.jpg"]
+    assert list(reasons(found)) == ["gone.jpg"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path):
+    """Without it the folders of the parts would be taken for classes."""
+    for part in ("train2017", "val2017"):
+        picture(tmp_path / part / f"{part}.jpg")
+        file = coco(tmp_path / "annotations" / f"instances_{part}.json", {f"{part}.jpg": [(1, [0, 0, 9, 9])]})
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    found = read(tmp_path)
+    assert form_of(tmp_path) == "coco"
+    assert list(found["split"]) == ["train", "select"]
+
+
+def test_a_picture_twice_in_one_file_is_said_so(tmp_path):
+    picture(tmp_path / "images" / "a.jpg")
+    path = coco(tmp_path / "train.json", {"a.jpg": [], "./a.jpg": []})
+    with pytest.raises(DataError, match=r"1 of the pictures are listed more than once in train.json"):
+        read(path)
+    picture(tmp_path / "images" / "b.jpg")
+    coco(tmp_path / "val.json", {"b.jpg": []})
+    with pytest.raises(DataError, match=r"1 of the pictures are listed more than once in train.json"):
+        read(tmp_path)
+
+
+def test_pictures_of_a_part_that_are_not_there(tmp_path):
+    picture(tmp_path / "val2017" / "b.jpg")
+    coco(tmp_path / "annotations" / "instances_train2017.json", {"a.jpg": [(1, [0, 0, 9, 9])]})
+    coco(tmp_path / "annotations" / "instances_val2017.json", {"b.jpg": [(1, [0, 0, 9, 9])]})
+    with pytest.raises(DataError, match=r"none of the 1 pictures that instances_train2017.json names is there"):
+        read(tmp_path)
+
+
+def test_categories_of_one_name_are_one_class(tmp_path):
+    picture(tmp_path / "images" / "a.jpg")
+    coco(tmp_path / "a.json", {"a.jpg": [(1, [0, 0, 9, 9]), (2, [0, 0, 5, 5])]}, ("cat", " cat"))
+    assert [one["label"] for one in read(tmp_path)["objects"][0]] == ["cat", "cat"]

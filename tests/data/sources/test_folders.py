@@ -106,6 +106,16 @@ def test_classes_that_are_called_like_a_part_stay_classes(tmp_path):
     assert str(tmp_path / "bus") in str(caught.value)
 
 
+def test_folders_named_after_what_they_hold_are_no_classes(tmp_path):
+    """As where the annotations beside them cannot be read."""
+    for name in ("JPEGImages", "images/train2017"):
+        picture(tmp_path / "a" / name / "x.png")
+    assert read(tmp_path / "a").names == ["image"]
+    for name in ("images", "roses"):
+        picture(tmp_path / "b" / name / "x.png")
+    assert list(read(tmp_path / "b")["label"]) == ["images", "roses"]
+
+
 def test_a_part_said_twice_or_without_labels(tmp_path):
     for name in ("train/rose/a.png", "test/c.png"):
         picture(tmp_path / name)

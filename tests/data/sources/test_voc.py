@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.data.sources.marked import names, picture, reasons, text, xml
 
 from deepwell.core.errors import DataError
-from deepwell.data.sources import form_of, read, voc
+from deepwell.data.sources import ReadOptions, form_of, read, voc
 
 DATA = Path(os.environ.get("DEEPWELL_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
@@ -67,13 +68,33 @@ def test_lists_become_parts_and_what_no_list_names_is_left_out(tmp_path):
         read(root)
 
 
-def test_lists_that_name_nothing_to_train_on_are_not_used(tmp_path):
+def test_without_a_list_to_train_on_what_no_list_names_is_trained_on(tmp_path):
+    """The author's test pictures are never trained on."""
+    lists = folder(tmp_path) / "ImageSets" / "Main"
+    text(lists / "test.txt", "a\nb\n")
+    found = read(tmp_path)
+    assert list(zip(names(found), found["split"], strict=True)) == [
+        ("a.jpg", "test"), ("b.jpg", "test"), ("c.jpg", "train"), ("d.jpg", "train"),
+    ]  # fmt: skip
+    assert found.notes == (
+        "there is no train.txt: the 2 pictures that are in none of the lists test.txt are to train on",
+    )
+    text(lists / "val.txt", "c\nd\n")
+    with pytest.raises(DataError, match=r"the lists test.txt, val.txt leave no picture to train on"):
+        read(tmp_path)
+    text(lists / "val.txt", "c\n")
+    text(lists / "train.txt", "y\n")
+    with pytest.raises(DataError, match="leave no picture to train on"):
+        read(tmp_path)
+
+
+def test_lists_that_name_no_picture_here_are_not_used(tmp_path):
     root = folder(tmp_path)
-    text(root / "ImageSets" / "Main" / "test.txt", "a\nb\n")
+    text(root / "ImageSets" / "Main" / "test.txt", "y\nz\n")
     found = read(root)
     assert len(found) == 4
     assert "split" not in found
-    assert found.notes == ("the lists test.txt name no training picture: not used",)
+    assert found.notes == ("the lists test.txt name no picture that is here: not used",)
 
 
 def test_trainval_is_for_training_where_there_is_nothing_else(tmp_path):
@@ -225,6 +246,54 @@ def test_nothing_usable_is_said_with_the_first_reason(tmp_path):
         DataError, match=r"no usable picture with marked objects \(1 cannot be used; the first: .*no area"
     ):
         read(root)
+
+
+def test_a_question_needs_no_annotations(tmp_path):
+    """Every picture that can be read is answered, whatever is marked in it, and nothing else."""
+    root = folder(tmp_path)
+    picture(root / "JPEGImages" / "bare.jpg")
+    xml(root / "Annotations" / "b.xml", ("cat", 9, 1, 3, 9))
+    xml(root / "Annotations" / "gone.xml", ("cat", 1, 1, 9, 9))
+    text(root / "JPEGImages" / "empty.jpg", "")
+    found = read(root, ReadOptions(targets=False))
+    assert names(found) == ["a.jpg", "b.jpg", "bare.jpg", "c.jpg", "d.jpg"]
+    assert found.names == ["image"]
+    assert list(reasons(found)) == ["empty.jpg"]
+
+
+def test_files_in_utf_16(tmp_path):
+    root = folder(tmp_path)
+    for file in (root / "Annotations").iterdir():
+        file.write_bytes(file.read_text().encode("utf-16"))
+    assert form_of(root) == "voc"
+    assert len(read(root)) == 4
+
+
+def test_of_pictures_that_differ_in_suffix_the_annotated_one_counts(tmp_path):
+    """As where drawn answers lie beside the pictures that they were made of."""
+    root = folder(tmp_path)
+    for name in "abc":
+        picture(root / "JPEGImages" / f"{name}.png", 480, 320)
+    xml(root / "Annotations" / "a.xml", ("cat", 1, 1, 9, 9), name="a.jpg")
+    xml(root / "Annotations" / "b.xml", ("cat", 1, 1, 9, 9), name="b.png")
+    found = read(root)
+    assert names(found) == ["a.jpg", "b.png", "d.jpg"]
+    assert "several pictures have this name (c.jpg, c.png)" in reasons(found)["c.xml"]
+
+
+def test_objects_that_are_marked_in_pixels_as_stored_are_not_taken_for_those_shown(tmp_path):
+    root = folder(tmp_path)
+    turn = Image.Exif()
+    turn[0x112] = 6
+    for name in "ab":
+        Image.new("RGB", (60, 40)).save(root / "JPEGImages" / f"{name}.jpg", exif=turn)
+    xml(root / "Annotations" / "a.xml", ("cat", 1, 1, 9, 9), size=(60, 40))
+    xml(root / "Annotations" / "b.xml", ("cat", 1, 1, 9, 9), size=(40, 60))
+    found = read(root)
+    assert names(found) == ["b.jpg", "c.jpg", "d.jpg"]
+    assert (
+        "in the pixels as they are stored (60 x 40), and its EXIF mark turns them to 40 x 60" in reasons(found)["a.jpg"]
+    )
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the data sets are not at {DATA} (set DEEPWELL_DATA)")

@@ -4,7 +4,7 @@ import pytest
 from tests.data.sources.marked import names, picture, reasons, text
 
 from deepwell.core.errors import DataError
-from deepwell.data.sources import form_of, read
+from deepwell.data.sources import ReadOptions, form_of, read
 from deepwell.data.sources.yolo import named_in_yaml
 
 
@@ -28,9 +28,10 @@ def test_shares_become_pixels_and_numbers_names(tmp_path):
     assert not found.rejected
 
 
+@pytest.mark.parametrize("years", ["", "2017"])
 @pytest.mark.parametrize("inside", [True, False])
-def test_parts_by_folders(tmp_path, inside):
-    for part in ("train", "val"):
+def test_parts_by_folders(tmp_path, inside, years):
+    for part in (f"train{years}", f"val{years}"):
         if inside:
             folder(tmp_path, f"images/{part}", f"labels/{part}")
         else:
@@ -39,6 +40,7 @@ def test_parts_by_folders(tmp_path, inside):
     found = read(tmp_path)
     assert list(found["split"]) == ["train"] * 2 + ["select"] * 2
     assert {cell[0]["label"] for cell in found["objects"]} == {"dog"}
+    assert found.notes == (f"the names of the 2 classes are from {tmp_path}/data.yaml",)
     assert not found.rejected
 
 
@@ -114,3 +116,39 @@ def test_other_texts_beside_pictures_are_no_boxes(tmp_path):
     picture(tmp_path / "a.jpg")
     text(tmp_path / "a.txt", "a picture of a cat\n")
     assert form_of(tmp_path) != "yolo"
+
+
+def test_classes_named_beside_the_boxes(tmp_path):
+    """As LabelImg leaves them."""
+    folder(tmp_path)
+    text(tmp_path / "labels" / "classes.txt", "cat\ndog\n")
+    found = read(tmp_path)
+    assert form_of(tmp_path) == "yolo"
+    assert {cell[0]["label"] for cell in found["objects"]} == {"dog"}
+    assert found.notes == (f"the names of the 2 classes are from {tmp_path}/labels/classes.txt",)
+    assert not found.rejected
+
+
+def test_names_one_folder_up_count_for_parts_only(tmp_path):
+    text(tmp_path / "classes.txt", "x\ny\n")
+    for name, label in (("birds", "1"), ("train", "y")):
+        found = read(folder(tmp_path / name))
+        assert found["objects"][0][0]["label"] == label
+
+
+def test_a_question_needs_no_boxes(tmp_path):
+    folder(tmp_path)
+    picture(tmp_path / "images" / "bare.jpg")
+    text(tmp_path / "labels" / "b.txt", "0 0.5 0.5 0 0.1\n")
+    text(tmp_path / "labels" / "gone.txt", "0 0.5 0.5 0.5 0.5\n")
+    found = read(tmp_path, ReadOptions(targets=False))
+    assert names(found) == ["a.jpg", "b.jpg", "bare.jpg"]
+    assert not found.rejected
+
+
+def test_pictures_that_differ_in_suffix_only_are_not_clear(tmp_path):
+    folder(tmp_path)
+    picture(tmp_path / "images" / "a.png")
+    found = read(tmp_path)
+    assert names(found) == ["b.jpg"]
+    assert "2 pictures are called a" in reasons(found)["a.png"]

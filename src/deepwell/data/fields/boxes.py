@@ -46,9 +46,16 @@ class Boxes(Kind):
         self._index: dict[str, int] = {}
 
     def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
-        """See Kind. Raises DataError where no cell has a box, and for class names that differ in case or spaces only."""
+        """See Kind. Raises DataError where no box is to be found, and for class names that differ in case or spaces only."""
         self.target_ = is_target
-        counts = label_counts(cell for cell in column if cell_problem(cell) == "")
+        usable = [cell for cell in column if cell_problem(cell) == ""]
+        counts = label_counts(usable)
+        if counts and all(box.get("ignore") for cell in usable for box in cell):
+            raise DataError(
+                f"all {sum(counts.values()):,} boxes of the column {field.name!r} are to be ignored (crowds, difficult objects), "
+                "so there is nothing to learn",
+                repair="take the mark off those that are to be found",
+            )
         if not counts:
             raise DataError(
                 f"the column {field.name!r} has no usable box in any of {len(column):,} rows, so there is nothing to learn",
@@ -191,7 +198,13 @@ def box_problem(one: Any) -> str:
 
 def shown(edges: Iterable[Any]) -> str:
     """Edges for an error text: `[3, 4.5, 10, 12]`."""
-    return "[" + ", ".join(f"{e:g}" if isinstance(e, int | float | np.number) else str(e)[:20] for e in edges) + "]"
+    return "[" + ", ".join(_edge(e) for e in edges) + "]"
+
+
+def _edge(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > FARTHEST:
+        return "a huge number"  # thousands of digits would neither become a float nor a text
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)[:20]
 
 
 def label_counts(cells: Iterable[Cell]) -> Counter[str]:
@@ -234,4 +247,6 @@ def boxes_in_words(column: Column) -> str:
     most = ", ".join(f"{label[:40]} {count:,}" for label, count in counts.most_common(5))
     more = ", ..." if len(counts) > 5 else ""
     total, classes = sum(counts.values()), len(counts)
+    if not total:
+        return "no box"
     return f"{total:,} {'box' if total == 1 else 'boxes'} of {classes:,} {'class' if classes == 1 else 'classes'} ({most}{more})"

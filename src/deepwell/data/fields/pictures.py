@@ -58,6 +58,12 @@ def measure(cell: Any) -> tuple[int, int]:
         return (width, height) if _orientation(image) >= 5 else (height, width)
 
 
+def turned(cell: Any) -> bool:
+    """Whether a picture's EXIF mark swaps its sides when it is shown. Raises DataError."""
+    with opened(cell) as image:
+        return _orientation(image) >= 5
+
+
 def decode(cell: Any, channels: int, height: int, width: int) -> Pixels:
     """One picture as uint8 (channels, height, width), channels 1 (grey) or 3 (RGB). Raises DataError."""
     with opened(cell) as image:

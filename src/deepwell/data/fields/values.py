@@ -33,7 +33,7 @@ def is_missing(cell: Any) -> bool:
 def missing(column: Column) -> BoolArray:
     """(rows,): which cells have no value."""
     if column.dtype.kind == "f":
-        return np.asarray(np.isnan(column).reshape(len(column), -1).all(axis=1), np.bool_)
+        return np.asarray(np.isnan(column).all(axis=tuple(range(1, column.ndim))), np.bool_)
     if column.dtype.kind in "Mm":
         return np.isnat(column)
     if column.dtype.kind in "OU":

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from deepwell.core.errors import DataError
 from deepwell.core.table import ImageFile, Rejected, Table
-from deepwell.data.sources import files, pictures
+from deepwell.data.sources import files, parts, pictures
 from deepwell.data.sources.columns import objects
 from deepwell.data.sources.options import ReadOptions
 
 READS = "class folders (flowers/rose/*.jpg)"
+CONTENTS = frozenset("jpegimages images image imgs img pictures photos pics annotations labels".split())
+"""Names of folders, in lower case, that say what files are in them and not what pictures show."""
 
 
 def claims(path: Path) -> float:
@@ -26,7 +28,8 @@ def claims(path: Path) -> float:
 def read(path: Path, options: ReadOptions) -> Table:
     """All pictures below the class folders, labelled by the first folder below `path`.
 
-    Pictures outside every class folder, empty ones and unreadable kinds are rejected. Raises DataError if none is usable.
+    Pictures outside every class folder, empty ones and unreadable kinds are rejected. Folders that are all named after their
+    contents (images, train) are no classes: their pictures have no label. Raises DataError if none is usable.
     """
     images: list[Path] = []
     labels: list[str] = []
@@ -39,12 +42,18 @@ def read(path: Path, options: ReadOptions) -> Table:
             rejected += bad
         elif pictures.is_picture(entry):
             rejected.append(Rejected(str(entry), "the picture lies outside the class folders, so it has no label"))
+    if images and all(_no_class(label) for label in set(labels)):
+        return pictures.table(images, rejected)
     if not images:
         raise DataError(
             "there is no usable picture in the class folders", where=str(path), repair="give readable pictures"
         )
     columns = {"image": objects(ImageFile(str(p)) for p in images), "label": objects(labels)}
     return Table(columns, pictures.origin(images), tuple(rejected))
+
+
+def _no_class(name: str) -> bool:
+    return name.lower() in CONTENTS or parts.part_of(name) is not None
 
 
 def walk(folder: Path) -> list[Path]:

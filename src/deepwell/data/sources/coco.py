@@ -59,12 +59,20 @@ def read(path: Path, options: ReadOptions) -> Table:
         )  # fmt: skip
     marked: list[Marked] = []
     rejected: list[Rejected] = []
+    if not options.targets:
+        return _questions(chosen, root)
     for file in chosen:
         part = str(_part(file)) if len(chosen) > 1 else ""
         some, bad = _read(file, root, part)
+        twice = _doubled(some)
+        if twice:
+            raise DataError(
+                f"{len(twice):,} of the pictures are listed more than once in {file.name}", where=str(twice[0]),
+                repair="list each picture once, with one id",
+            )  # fmt: skip
         marked += some
         rejected += bad
-    twice = [p for p, count in Counter(one.picture for one in marked).items() if count > 1]
+    twice = _doubled(marked)
     if twice:
         raise DataError(
             f"{len(twice):,} of the pictures stand in several of the files {', '.join(f.name for f in chosen)}",
@@ -76,6 +84,11 @@ def read(path: Path, options: ReadOptions) -> Table:
     if out:
         notes.append(f"pictures beside these that no annotation file names were left out: {out:,}")
     return marked_pictures.table(marked, rejected, notes, path)
+
+
+def _doubled(marked: Sequence[Marked]) -> list[Path]:
+    """The pictures that occur more than once."""
+    return [picture for picture, count in Counter(one.picture for one in marked).items() if count > 1]
 
 
 # which files ---------------------------------------------------------------------------------------------------------
@@ -92,7 +105,7 @@ def _is_coco(path: Path) -> bool:
     """Whether a .json file begins as COCO's do; looks at its first bytes only."""
     if not path.is_file() or files.suffix(path) != ".json":
         return False
-    head = files.magic(path, HEAD)
+    head = files.plain_magic(path, HEAD)
     if head.lstrip()[:1] != b"{" or path.name.startswith(OTHERS):
         return False
     return any(all(b'"%b"' % key in head for key in keys) for keys in SIGNS)
@@ -100,7 +113,7 @@ def _is_coco(path: Path) -> bool:
 
 def _part(file: Path) -> str | None:
     """The part that a file's name says: instances_val2017.json -> select."""
-    return parts.part_of(re.sub(r"\d+", " ", files.stem(file)))
+    return parts.part_of(files.stem(file))
 
 
 def _one_of_each_part(found: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -154,18 +167,45 @@ def _read(file: Path, root: Path, part: str) -> tuple[list[Marked], list[Rejecte
                 objects[key] = f"object {len(before) + 1} {made} (in {file.name}, annotation {number})"
             else:
                 before.append(made)
-    folder = _folder([image["file_name"] for image in images], file, root, part)
     marked = []
+    for image, picture in zip(images, _located(images, file, root, part), strict=True):
+        if isinstance(picture, Rejected):
+            rejected.append(picture)
+        else:
+            marked.append(Marked(picture, objects[image["id"]], _size(image), part))
+    if part and images and not marked:
+        raise DataError(
+            f"none of the {len(images):,} pictures that {file.name} names is there", where=str(file),
+            repair="put the pictures beside the annotations: train2017/, val2017/, or images/",
+        )  # fmt: skip
+    return marked, rejected
+
+
+def _located(images: Sequence[Mapping[str, Any]], file: Path, root: Path, part: str) -> list[Path | Rejected]:
+    """Where each picture of a file lies, or why there is none."""
+    folder = _folder([image["file_name"] for image in images], file, root, part)
+    found: list[Path | Rejected] = []
     for image in images:
         name = image["file_name"].replace("\\", "/")
         picture = folder / name
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            rejected.append(Rejected(str(file), f"the picture {name[:80]!r} would lie outside the folder"))
+            found.append(Rejected(str(file), f"the picture {name[:80]!r} would lie outside the folder"))
         elif not pictures.is_picture(picture) or not picture.exists():
-            rejected.append(Rejected(str(file), f"the picture {name[:80]!r} is not in {folder}"))
+            found.append(Rejected(str(picture), f"the picture {name[:80]!r} is not in {folder}"))
         else:
-            marked.append(Marked(picture, objects[image["id"]], _size(image), part))
-    return marked, rejected
+            found.append(picture)
+    return found
+
+
+def _questions(chosen: Sequence[Path], root: Path) -> Table:
+    """The pictures that the files name, each once; what is marked in them is not asked for."""
+    found: dict[Path | Rejected, None] = {}
+    for file in chosen:
+        part = str(_part(file)) if len(chosen) > 1 else ""
+        images = [i for i in _entries(_parsed(file), "images", file) if isinstance(i.get("file_name"), str)]
+        found |= dict.fromkeys(_located(images, file, root, part))
+    images_ = [one for one in found if isinstance(one, Path)]
+    return marked_pictures.questions(images_, [one for one in found if isinstance(one, Rejected)])
 
 
 def _parsed(file: Path) -> Mapping[str, Any]:
@@ -192,7 +232,7 @@ def _entries(value: Mapping[str, Any], key: str, file: Path) -> list[dict[str, A
 
 
 def _categories(value: Mapping[str, Any], file: Path) -> dict[Any, str]:
-    """Category id -> name. Raises DataError for doubled ids, and for two that have one name."""
+    """Category id -> name; two of one name are one class. Raises DataError for doubled ids."""
     names: dict[Any, str] = {}
     for entry in _entries(value, "categories", file):
         key, name = entry.get("id"), entry.get("name")
@@ -226,7 +266,7 @@ def _folder(names: Sequence[str], file: Path, root: Path, part: str) -> Path:
     around = [file.parent, root]
     first = [p for p in files.entries(root) if p.is_dir()]
     below = [*first, *(q for p in first for q in files.entries(p) if q.is_dir())]
-    said = [p for p in below if part and parts.part_of(re.sub(r"\d+", " ", p.name)) == part]
+    said = [p for p in below if part and parts.part_of(p.name) == part]
     step = max(1, len(names) // LOOKED_UP)
     some = [name.replace("\\", "/") for name in names[::step]]
     candidates = list(dict.fromkeys([*said, *around, *below]))

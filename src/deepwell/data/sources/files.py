@@ -6,6 +6,7 @@ memory, so a small file cannot become a large surprise.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import zlib
@@ -95,6 +96,14 @@ def magic(path: Path, size: int) -> bytes:
         return head(path, size)
     except DataError:
         return b""
+
+
+def plain_magic(path: Path, size: int) -> bytes:
+    """As `magic`, of a text without its byte order mark, and as UTF-8 where it is UTF-16."""
+    found = magic(path, size)
+    if found.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return found.decode("utf-16", "ignore").encode()
+    return found.removeprefix(codecs.BOM_UTF8)
 
 
 def read_bytes(path: Path, limit: int | None = None) -> bytes:

@@ -18,7 +18,7 @@ import numpy as np
 from deepwell.core.errors import DataError
 from deepwell.core.table import Column, ImageFile, Rejected, Table
 from deepwell.data.fields.boxes import box_problem, is_boxes
-from deepwell.data.fields.pictures import measure, quiet
+from deepwell.data.fields.pictures import measure, quiet, turned
 from deepwell.data.sources import pictures
 from deepwell.data.sources.columns import objects
 from deepwell.data.sources.parts import SPLIT
@@ -83,6 +83,12 @@ def table(found: Sequence[Marked], rejected: Sequence[Rejected], notes: Sequence
         columns[SPLIT] = np.array([part for _, _, part in used], dtype=object)
     origin = pictures.origin([path for path, _, _ in used])
     return Table(columns, origin, tuple(bad), notes=(*notes, *_said(cut, other)))
+
+
+def questions(images: Sequence[Path], gone: Sequence[Rejected] = ()) -> Table:
+    """Pictures without what is marked in them: what is asked needs no annotation. gone: such as are named and are not there."""
+    good, bad = pictures.sort_out(images)
+    return pictures.table(good, [*bad, *gone])
 
 
 def in_table(table: Table, image: str) -> Table:
@@ -152,6 +158,11 @@ def _cell(one: Marked, cut: _Seen, other: _Seen) -> list[dict[str, Any]] | str:
         return error.what
     cell, over = [], 0
     differs = one.size is not None and one.size != (width, height)
+    if differs and one.size == (height, width) and turned(ImageFile(str(one.picture))):
+        return (
+            f"its objects are marked in the pixels as they are stored ({height} x {width}), and its EXIF mark turns them to "
+            f"{width} x {height}: turn the pixels and take the mark off, or mark the objects in the picture as it is shown"
+        )
     for number, each in enumerate(one.objects, start=1):
         found = (
             {**each, "box": [e * s for e, s in zip(each["box"], (width, height) * 2, strict=True)]}

@@ -76,7 +76,8 @@ def _one(path: Path, index: Index, options: ReadOptions) -> Table:
         )
     images = objects(ImageFile(str(looked_up[row])) for row in kept.tolist())
     used = table.take(kept).with_columns({name: images})
-    return marked_pictures.in_table(Table(used.columns, used.origin, tuple(rejected)), name)
+    named = Table(used.columns, used.origin, tuple(rejected))
+    return marked_pictures.in_table(named, name) if options.targets else named
 
 
 def _absence(value: str, index: Index) -> str:

@@ -27,6 +27,7 @@ class ReadOptions:
             whatever stands below it.
         usual: the raw form that the files of training had: it goes first where a path could be read in several ways and no
             form is sure, as for a .txt file.
+        targets: whether what is to be learned is needed. A question needs none: pictures are read without what is marked in them.
     """
 
     test: Any = None
@@ -40,3 +41,4 @@ class ReadOptions:
     form: str | None = None
     expected: tuple[str, ...] = ()
     usual: str | None = None
+    targets: bool = True

@@ -32,17 +32,18 @@ WORDS = {
 def part_of(name: str) -> str | None:
     """The part that a file's or folder's name (without suffix) says: `adult-train` -> train; None if it says none.
 
-    The word must be the first or last of the name, and these must not contradict each other.
+    The word must be the first or last of the name, and these must not contradict each other; digits behind it say nothing:
+    `train2017`, `test1`.
     """
-    tokens = [t for t in re.split(r"[\W_]+", name.lower()) if t]
+    tokens = [t.rstrip("0123456789") for t in re.split(r"[\W_]+", name.lower()) if t]
     said = {WORDS[t] for t in (tokens[:1] + tokens[-1:]) if t in WORDS}
     return said.pop() if len(said) == 1 else None
 
 
 def without_part(name: str) -> str:
-    """A name without the word that says its part: `adult-train` -> `adult`."""
+    """A name without the word that says its part, and digits behind it: `adult-train` -> `adult`."""
     tokens = re.split(r"[\W_]+", name)
-    kept = [t for t in tokens if t and t.lower() not in WORDS]
+    kept = [t for t in tokens if t and t.lower().rstrip("0123456789") not in WORDS]
     return name if len(kept) == len(tokens) else "-".join(kept)
 
 
@@ -148,7 +149,7 @@ def stack(tables: Sequence[tuple[str, Table]]) -> Table:
     every = [t for _, t in tables]
     pieces = {n: [t.columns[n] for t in every] for n in first.names}
     rejected: list[Rejected] = [r for t in every for r in t.rejected]
-    notes = tuple(note for t in every for note in t.notes)
+    notes = tuple(dict.fromkeys(note for t in every for note in t.notes))
     numbers = {n: p for n, p in pieces.items() if _joinable(p) and p[0].dtype != object}
     if not numbers or not any(t.entry for t in every):
         return Table({n: _join(p) for n, p in pieces.items()}, _origins(every), rejected, notes=notes)

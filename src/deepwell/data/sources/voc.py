@@ -11,6 +11,7 @@ pixels from 1 and include the last; files of other tools (LabelImg, CVAT, Robofl
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def read(path: Path, options: ReadOptions) -> Table:
     Rejected are pictures without annotation, annotations without picture, and pictures with an object that cannot be used.
     """
     images = _pictures(path)
+    if not options.targets:
+        return marked_pictures.questions(images)
     places = _Places(path, images)
     found: dict[Path, Marked] = {}
     rejected: list[Rejected] = []
@@ -81,7 +84,7 @@ def read(path: Path, options: ReadOptions) -> Table:
 def _annotated(entries: Sequence[Path]) -> bool:
     """Whether the first XML file among these is an annotation."""
     first = next((p for p in entries if p.suffix.lower() == ".xml" and p.is_file() and p.stat().st_size), None)
-    return first is not None and b"<annotation" in files.magic(first, HEAD)
+    return first is not None and b"<annotation" in files.plain_magic(first, HEAD)
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -107,22 +110,34 @@ class _Places:
 
     def __init__(self, root: Path, images: Sequence[Path]) -> None:
         self.root = root
-        self._by_key = {_key(p, root): p for p in images}
+        self._by_key: dict[str, list[Path]] = defaultdict(list)
+        for picture in images:
+            self._by_key[_key(picture, root)].append(picture)
         self._by_name: dict[str, Path | None] = {}
         for picture in images:
             for name in {picture.name, picture.stem}:
                 self._by_name[name] = None if name in self._by_name else picture
 
-    def of(self, annotation: Path, named: str) -> Path | None:
-        """The picture of an annotation: of the same name, else the one that it names itself; None if it is not clear."""
-        key = self._by_key.get(_key(annotation, self.root)) or self._by_name.get(annotation.stem)
-        return key or self._by_name.get(named.replace("\\", "/").rsplit("/", 1)[-1])
+    def of(self, annotation: Path, named: str) -> Path | str:
+        """The picture of an annotation: of the same name, else the one that it names itself; or why it is not clear.
 
-    def listed(self, name: str) -> Path | None:
-        """The picture that a line of a list names, with or without folder and suffix."""
+        Of several pictures of the same name (a.jpg, a.png) it is the one that the annotation names.
+        """
+        named = named.replace("\\", "/").rsplit("/", 1)[-1]
+        alike = self._by_key.get(_key(annotation, self.root), [])
+        if len(alike) > 1:
+            meant = [p for p in alike if p.name == named]
+            names = ", ".join(p.name for p in alike)
+            return meant[0] if meant else f"several pictures have this name ({names}), and it names none of them"
+        found = alike[0] if alike else self._by_name.get(annotation.stem) or self._by_name.get(named)
+        return found or "there is no picture of this name"
+
+    def listed(self, name: str) -> list[Path]:
+        """The pictures that a line of a list names, with or without folder and suffix; several where they differ in suffix."""
         plain = name.replace("\\", "/").removeprefix("./")
         plain = plain if not pictures.is_picture(Path(plain)) else plain.rsplit(".", 1)[0]
-        return self._by_key.get(plain) or self._by_name.get(plain.rsplit("/", 1)[-1])
+        one = self._by_name.get(plain.rsplit("/", 1)[-1])
+        return self._by_key.get(plain) or ([one] if one else [])
 
 
 # parts ---------------------------------------------------------------------------------------------------------------
@@ -136,7 +151,11 @@ def _lists(path: Path) -> dict[str, Path]:
 
 
 def _parts(path: Path, images: Sequence[Path], lists: dict[str, Path]) -> tuple[dict[Path, str], list[str]]:
-    """The part of each picture, empty where none is said, and notes. Raises DataError for a picture in train and test."""
+    """The part of each picture, empty where none is said, and notes.
+
+    Where there is no list of training pictures, those that stand in no list are. Raises DataError for a picture in train and
+    test, and where the lists leave none to train on.
+    """
     if not lists:
         folders = [_key(p, path).rpartition("/")[0].split("/")[0] for p in images]
         said = [parts.part_of(f) if f else None for f in folders]
@@ -145,29 +164,32 @@ def _parts(path: Path, images: Sequence[Path], lists: dict[str, Path]) -> tuple[
     places, found, absent = _Places(path, images), dict.fromkeys(images, ""), 0
     for name, part in LISTS.items():
         lines = files.head(lists[name], LARGEST).decode("utf-8", "replace").splitlines() if name in lists else []
-        for picture in (places.listed(line.split()[0]) for line in lines if line.strip()):
-            if picture is None:
-                absent += 1
-            elif found[picture] == "test" != part:
+        named = [places.listed(line.split()[0]) for line in lines if line.strip()]
+        absent += sum(not some for some in named)
+        for picture in (p for some in named for p in some):
+            if found[picture] == "test" != part:
                 raise DataError(
                     f"the picture {picture.name} is in test.txt and in {name}.txt", where=str(lists[name].parent),
                     repair="take it out of one of them",
                 )  # fmt: skip
-            else:
-                found[picture] = found[picture] or part
+            found[picture] = found[picture] or part
     notes = []
     if absent:
         notes.append(f"lines of the lists in {lists[next(iter(lists))].parent} that name no picture here: {absent:,}")
     out = sum(not part for part in found.values())
-    if out:
-        notes.append(
-            f"pictures that are in none of the lists {', '.join(p.name for p in lists.values())} were left out: {out:,}"
-        )
-    if "train" not in found.values():
-        return dict.fromkeys(images, ""), [
-            f"the lists {', '.join(p.name for p in lists.values())} name no training picture: not used"
-        ]
-    return found, notes
+    told = ", ".join(p.name for p in lists.values())
+    if out == len(images):
+        return found, [f"the lists {told} name no picture that is here: not used"]
+    if "train" in found.values():
+        left = [f"pictures that are in none of the lists {told} were left out: {out:,}"] if out else []
+        return found, notes + left
+    if not out or set(lists) & {"train", "trainval"}:
+        raise DataError(
+            f"the lists {told} leave no picture to train on", where=str(next(iter(lists.values())).parent),
+            repair="add a list train.txt that names training pictures, or take the lists away",
+        )  # fmt: skip
+    notes.append(f"there is no train.txt: the {out:,} pictures that are in none of the lists {told} are to train on")
+    return {p: part or "train" for p, part in found.items()}, notes
 
 
 # one annotation ------------------------------------------------------------------------------------------------------
@@ -180,8 +202,8 @@ def _read(path: Path, places: _Places) -> Marked | Rejected:
     if root is not None and root.tag != "annotation":
         return Rejected(str(path), f"this is no annotation of a picture: its outermost element is <{root.tag[:40]}>")
     picture = places.of(path, "" if root is None else _text(root, "filename"))
-    if picture is None:
-        return Rejected(str(path), "there is no picture of this name")
+    if isinstance(picture, str):
+        return Rejected(str(path), picture)
     if root is None:
         return Marked(picture, [])
     first = 1.0 if _text(root, "source/database").startswith(OWN) else 0.0

@@ -2,7 +2,8 @@
 
 Read are images/ + labels/ (with folders train, val in them, or inside folders of parts), and both in one folder. A line is
 `class centre-x centre-y width height` in shares of the picture's sides, or `class x y x y ...`, an outline, of which the box
-around it is taken. The names of the classes stand in a .yaml file (names: ...), classes.txt or obj.names, here or one folder up.
+around it is taken. The names of the classes stand in a .yaml file (names: ...), classes.txt or obj.names: here, in labels/, or,
+where this folder is a part (train), one folder up.
 
 Unusual: a picture without a text file is rejected although these tools take it for empty: nobody can tell it from a forgotten
 one. An empty file says that there is no object.
@@ -11,6 +12,7 @@ one. An empty file says that there is no object.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ def claims(path: Path) -> float:
     entries = files.entries(path)
     labels = next((p for p in entries if p.is_dir() and p.name.lower() == "labels"), None)
     if labels is not None and any(p.is_dir() and p.name.lower() == "images" for p in entries):
-        return 0.97 if _boxes(p for p in walk(labels) if p.suffix.lower() == ".txt") else 0.0
+        return 0.97 if _boxes(p for p in walk(labels) if p.suffix.lower() == ".txt" and p.name not in NAMED) else 0.0
     stems = {p.stem for p in entries if pictures.is_picture(p)}
     beside = [p for p in entries if p.suffix.lower() == ".txt" and p.stem in stems]
     return 0.97 if _boxes(beside) else 0.0
@@ -59,15 +61,21 @@ def read(path: Path, options: ReadOptions) -> Table:
     apart = any(p.is_dir() and p.name.lower() == "images" for p in files.entries(path))
     every = walk(path) if apart else files.entries(path)
     images = _keyed([p for p in every if pictures.is_picture(p)], path, "images" if apart else "")
+    if not options.targets:
+        return marked_pictures.questions([picture for picture, _ in images])
     texts = _keyed([p for p in every if p.suffix.lower() == ".txt"], path, "labels" if apart else "")
     names, notes = _names(path)
     said = {parts.part_of(key.split("/")[0]) if "/" in key else None for _, key in images}
     several = None not in said and len(said) > 1
     by_key = {key: text for text, key in texts}
+    alike = Counter(key for _, key in images)
     marked: list[Marked] = []
     rejected: list[Rejected] = []
     for picture, key in images:
-        if key in by_key:
+        if alike[key] > 1:
+            why = f"{alike[key]} pictures are called {picture.stem}, and the text file may be of any of them"
+            rejected.append(Rejected(str(picture), why))
+        elif key in by_key:
             part = str(parts.part_of(key.split("/")[0])) if several else ""
             marked.append(Marked(picture, _objects(by_key[key], names), part=part, shares=True))
         else:
@@ -120,14 +128,17 @@ def _objects(file: Path, names: Sequence[str]) -> list[dict[str, Any]] | str:
 # names ---------------------------------------------------------------------------------------------------------------
 def _names(path: Path) -> tuple[list[str], list[str]]:
     """The names of the classes and notes. Raises DataError for a .yaml file whose names cannot be read."""
-    for folder in (path, path.parent):
+    inside = [p for p in files.entries(path) if p.is_dir() and p.name.lower() == "labels"]
+    above = [path.parent] if parts.part_of(path.name) else []  # what lies there otherwise may be of other data
+    for folder in (path, *inside, *above):
         for file in files.entries(folder):
+            found: list[str] = []
             if file.is_file() and file.suffix.lower() in (".yaml", ".yml"):
                 found = named_in_yaml(_text(file), str(file))
-                if found:
-                    return found, []
             elif file.is_file() and file.name in NAMED:
-                return [line.strip() for line in _text(file).splitlines() if line.strip()], []
+                found = [line.strip() for line in _text(file).splitlines() if line.strip()]
+            if found:
+                return found, [f"the names of the {len(found):,} classes are from {file}"]
     return [], ["no file names the classes (data.yaml, classes.txt): they are called by their numbers"]
 
 
