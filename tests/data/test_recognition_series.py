@@ -127,6 +127,23 @@ def test_a_few_doubled_moments_are_a_mistake_in_a_series_and_many_are_none():
     assert roles(recognise(many))["day"] == "ignore"
 
 
+@pytest.mark.parametrize("number", [100, "s1"])
+def test_a_doubled_row_of_many_series_is_a_mistake_too(number):
+    """The table stays one of series, and the pipeline names both rows."""
+    shop = np.repeat(np.arange(4), 60)
+    shop = shop + 100 if number == 100 else objects([f"s{s}" for s in shop])
+    data = {"day": np.tile(days(60), 4), "shop": shop, "sold": DRAWS.normal(size=240), "heat": DRAWS.normal(size=240)}
+    twice = Table(data).take(np.array([*range(240), 17]))
+    schema = recognise(twice)
+    assert roles(schema) == {"day": "order", "shop": "group", "sold": "target", "heat": "target"}
+    assert "1 row stands at a time that has one already; 4 series by 'shop'" in schema["day"].reason
+
+
+def test_naming_the_times_does_not_hide_the_series():
+    data = Table({"day": np.tile(days(60), 4), "shop": np.repeat(np.arange(4), 60), "sold": DRAWS.normal(size=240)})
+    assert recognise(data, Edits(roles={"day": "order"}))["shop"].role == "group"
+
+
 def test_a_name_may_say_that_a_column_is_known_ahead():
     schema = recognise(Table({**wide(), "price.ahead": DRAWS.normal(size=60)}))
     assert roles(schema) == {"day": "order", "load": "target", "wind": "target", "price.ahead": "known_future"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
-from deepwell.core.table import PARTS, Table
+from deepwell.core.table import PARTS, Origin, Table
 from deepwell.core.task import SplitRule
 from deepwell.data.splits import split
 
@@ -80,6 +80,53 @@ def test_nothing_that_chooses_or_proves_is_earlier_than_what_is_learned_from(len
     assert all(a.max() < b.min() for a, b in itertools.pairwise(seen))
     assert all(len(moments) >= least for moments in seen)
     assert sum(parts.counts.values()) == len(hours)
+
+
+@pytest.mark.parametrize("day", ["last", "last business", "30th"])
+def test_months_are_whole_ones_whatever_their_day(day):
+    ends = np.arange(np.datetime64("2016-02"), np.datetime64("2019-02")).astype("datetime64[D]") - 1
+    moments = {
+        "last": ends, "last business": np.busday_offset(ends, 0, roll="backward"),
+        "30th": np.minimum(ends, ends.astype("datetime64[M]").astype("datetime64[D]") + 29),
+    }[day]  # fmt: skip
+    data = Table({"t": moments.astype(str).astype(object), "y": np.arange(36.0)})
+    parts = cut(data, "13/6/6 months")
+    assert parts.counts == {"train": 13, "select": 3, "calibrate": 3, "test": 6}
+
+
+def test_a_month_without_the_31st_ends_on_its_last_day():
+    assert ends(cut(table("2017-01-31", 1, 120), "1/1/1 months"))["select"][0] == "2017-02-28"
+
+
+def test_what_has_no_target_is_neither_counted_nor_cut():
+    """What is known ahead alone comes after the last value: a test of such rows would hold no truth."""
+    data = table("2017-01-01", 1, 140)
+    data = data.with_columns({"y": np.where(np.arange(140) < 100, data["y"], np.nan)})
+    parts = cut(data, "", least=14)
+    assert parts.counts == {"train": 51, "select": 15, "calibrate": 14, "test": 20 + 40}
+    with pytest.raises(DataError, match="no row is left for the part test"):
+        cut(data, "2017-02-01,2017-04-20")
+    with pytest.raises(DataError, match="no row to train on has a target"):
+        cut(data.with_columns({"y": np.full(140, np.nan)}))
+
+
+def test_parts_of_the_author_must_follow_one_another_in_time():
+    """The past of a test window holds the rows of all earlier parts: rows that lie between would be seen and asked for."""
+    named = Schema((*SCHEMA.fields, Field("part", "category", "split"), Field("s", "category", "group")))
+    words = np.array(["train"] * 80 + ["test"] * 20, object)
+    data = table("2017-01-01", 1, 100).with_columns({"part": words, "s": np.zeros(100, np.int64)})
+    data = Table(data.columns, Origin(("a.csv",), np.zeros(100, np.int32), np.arange(2, 102)))
+    assert cut(data, schema=named).counts["test"] == 20
+    mixed = words.copy()
+    mixed[[40, 90]] = "test", "train"
+    with pytest.raises(
+        DataError, match=r"a\.csv, line 43: .* part train, .* first of the part test \(a\.csv, line 42\)"
+    ):
+        cut(data.with_columns({"part": mixed}), schema=named)
+    # Another series may be tested at the same moments: nothing of it is known before.
+    both = Table({n: np.concatenate([c, c]) for n, c in data.columns.items()})
+    which, part = np.repeat([0, 1], 100), np.repeat(np.array(["train", "test"], object), 100)
+    assert cut(both.with_columns({"s": which, "part": part}), schema=named).counts["test"] == 100
 
 
 def test_moments_are_read_as_the_data_writes_them():

@@ -73,15 +73,27 @@ def test_a_walk_is_answered_by_its_last_value():
     assert found.weight[-1].min() > 0.6
 
 
-def test_effects_of_what_is_known_ahead():
+@pytest.mark.parametrize(("noise", "near"), [(0.05, 0.15), (1.0, 0.3)])
+def test_effects_of_what_is_known_ahead(noise, near):
     draw = np.random.default_rng(3)
     known = draw.integers(0, 2, (400, 1)).astype(np.float32)
-    values = season(400) + 2 * known + 0.05 * draw.normal(size=(400, 1))
+    values = season(400) + 2 * known + noise * draw.normal(size=(400, 1))
     found = lag_regression.fit(SeriesWindows(values, 24, 6, known), 12, KEY)
     assert found.effect is not None
-    np.testing.assert_allclose(found.effect, [[2]], atol=0.15)
+    np.testing.assert_allclose(found.effect, [[2]], atol=near)
     useless = lag_regression.fit(SeriesWindows(values - 2 * known, 24, 6, known), 12, KEY)
     assert useless.effect is None
+
+
+def test_an_effect_does_not_change_how_much_a_window_counts():
+    """Two yardsticks, one with the effect and one without, cannot be compared: nearly no effect would be chosen."""
+    draw = np.random.default_rng(7)
+    known = draw.integers(0, 2, (200, 1)).astype(np.float32)
+    arrays = SeriesWindows(3 * known + 0.3 * draw.normal(size=(200, 1)), 24, 6, known).take(np.arange(50), KEY).arrays
+    effect = np.array([[3.0]], np.float32)
+    with_it, without = lag_regression.sequences(arrays, effect), lag_regression.sequences(arrays)
+    np.testing.assert_array_equal(with_it[2], without[2])
+    assert with_it[0].std() < 0.2 * without[0].std()
 
 
 def test_a_season_that_grows_with_its_level_is_a_matter_of_logarithms():

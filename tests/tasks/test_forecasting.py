@@ -154,6 +154,31 @@ def test_answers_have_dates_units_and_intervals():
         task.predict(constant(0.5), asked.take(np.arange(1), Key(0)), pipeline, Ahead(horizon=15))
 
 
+@pytest.mark.parametrize(
+    "names", [("origin", "sold", "sold.low"), ("step", "sold", "sold.truth"), ("s", "a", "a.high")]
+)
+def test_columns_of_answers_have_names_of_their_own(names):
+    group, first, second = names
+    data = series(120)
+    shop = np.full(120, "here", object)
+    table = Table({"day": data["day"], group: shop, first: data["sold"], second: data["sold"] + 1.0})
+    fields = {f.name: f for f in recognise(data).fields}
+    schema = Schema((
+        fields["day"], Field(group, "category", "group"), Field(first, "number", "target"),
+        Field(second, "number", "target"),
+    ))  # fmt: skip
+    task = Forecasting(schema, ForecastingConfig(horizon=14))
+    parts = split(table, schema, task.split(), Key(0))
+    pipeline = task.pipeline(None).fit(parts.train.rows)
+    one = task.examples(parts.test, pipeline).take(np.arange(1), Key(0))
+    answers = task.predict(constant(0.0), one, pipeline, Ahead())
+    assert {f.name for f in task.answers(pipeline).fields} <= set(answers.names)
+    assert len(answers.names) == 4 + 2 * 3 + 1  # the last time, two ends and the truth of both targets
+    assert set(answers[group].tolist()) == {"here"}
+    mean = pipeline.offset_[0]
+    np.testing.assert_allclose([answers[first][0], answers[second][0]], mean, rtol=1e-5)
+
+
 def test_scores_are_those_of_a_plain_calculation():
     table = series(200)
     task, pipeline, windows = prepared(table, horizon=14)
@@ -190,6 +215,10 @@ def test_a_run_from_file_to_forecast(tmp_path):
     ]
     assert (answers["sold.low"] < answers["sold"]).all()
     assert not any(answers["problem"])
+    nothing = Table({"day": np.empty(0, object), "sold": np.empty(0)})
+    assert len(run.model.predict(nothing)["day"]) == 0
+    with pytest.raises(DataError, match="the series has 9 steps; .* are needed: .* to look back on and 7 to forecast"):
+        run.model.score(series(9))
     private = deepwell.train(str(path), no_tail=True, **options)
     with pytest.raises(DataError, match="keeps no rows"):
         private.model.predict()

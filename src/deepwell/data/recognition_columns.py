@@ -208,7 +208,7 @@ def _form(name: str, column: Column) -> str:
         return "mask"
     if cells and all(pictures.is_picture(cell) for cell in cells[:100]):
         return "image"
-    if mostly_boxes(cells, PARSED):
+    if mostly_boxes(cells, PARSED) or (cells and all(isinstance(cell, list) and not cell for cell in cells)):
         return "boxes"
     if any(issubclass(t, (list, tuple, dict, np.ndarray)) for t in types):
         return "points" if all(_pairs(cell) for cell in cells[:100]) else recognition_texts.list_form(name, cells)

@@ -32,7 +32,9 @@ FILLED = 0.5
 """Share of the grid's places that must have a row."""
 UNREADABLE = 0.02
 DOUBLED = 0.02
-"""Share of rows of a single series up to which doubled moments are taken for mistakes, which the pipeline names."""
+"""Share of rows up to which doubled moments are taken for mistakes, which the pipeline names."""
+BUSY = 0.9
+"""Share of moments that have as many rows as the one by which columns are ruled out, or fewer."""
 MOST_CANDIDATES = 8
 _COUNTED_TIME = re.compile(r"\d{1,4}[-/ ]?[Qq]?\d{1,2}|\d{8}")
 _YEARS = re.compile(r"years?|jahr", re.IGNORECASE)
@@ -100,13 +102,14 @@ def _series(
             f"the times in {name!r} cannot be read: {next(iter(bad.values()), 'no way of writing is known')}"
         )
     given = tuple(n for n, role in roles.items() if role == "group")
-    asked = bool(given) or roles.get(name) == "order"
-    together = _busiest(table, seconds)
-    for groups in [given] if given else [(), *_identities(schema, table, (name, *targets), roles)]:
-        if not asked and groups and len(np.unique(row_codes(together, groups))) < len(together):
+    together = _busy(table, seconds)
+    likely = [] if given else list(_identities(schema, table, (name, *targets), roles))
+    strict = [(given, 1.0)] if given else [((), DOUBLED), *((groups, 0.0) for groups in likely)]
+    for groups, most in [*strict, *((groups, DOUBLED) for groups in likely)]:
+        if not given and groups and len(np.unique(row_codes(together, groups))) < len(together):
             continue
         series = numbered(row_codes(table, groups)).astype(np.int64) if groups else np.zeros(len(table), np.int64)
-        if _doubled(series, seconds) > (0.0 if groups else DOUBLED) and not (asked and groups == given):
+        if _doubled(series, seconds) > most:
             continue
         grid = frequency.find(seconds, series, counted)
         steps, filled = _lengths(grid, seconds, series)
@@ -121,16 +124,22 @@ def _series(
         first, last = writing.write(np.array([there.min(), there.max()]))
         gaps = round((1 - filled) * int(steps.sum()))
         words = f"{grid.words} from {first} to {last}" + (f"; {gaps:,} moments in between have no row" if gaps else "")
+        timed = seconds != time.NEVER
+        again = round(_doubled(series[timed], seconds[timed]) * len(there))
+        stand = "row stands" if again == 1 else "rows stand"
+        words += f"; {again:,} {stand} at a time that has one already" if again else ""
         words += "; written with several offsets from UTC, and turned into UTC" if writing.mixed else ""
         return _Found(groups, grid, words, int(np.median(steps)), len(steps))
     raise DataError(f"several rows have the same time in {name!r}, and no column tells them apart as series")
 
 
-def _busiest(table: Table, seconds: IntArray) -> Table:
-    """The rows of the moment that most rows have: what names series is another one in each, which rules most columns out."""
+def _busy(table: Table, seconds: IntArray) -> Table:
+    """The rows of a moment that has many: what names series is another one in each, which rules most columns out. Not of the
+    moment that has most: a row that was doubled by mistake would make it that."""
     moments, inverse, counts = np.unique(seconds, return_inverse=True, return_counts=True)
     counts = np.where(moments == time.NEVER, 0, counts)
-    return table.take(np.flatnonzero(inverse == counts.argmax())) if len(counts) else table
+    order = np.argsort(counts, kind="stable")
+    return table.take(np.flatnonzero(inverse == order[int(BUSY * (len(order) - 1))])) if len(counts) else table
 
 
 def _doubled(series: IntArray, seconds: IntArray) -> float:
@@ -147,7 +156,7 @@ def _lengths(grid: Frequency, seconds: IntArray, series: IntArray) -> tuple[IntA
     np.minimum.at(first, owner, index)
     np.maximum.at(last, owner, index)
     steps = (last - first + 1)[last >= first]
-    return steps, float(len(index) / steps.sum())
+    return steps, float(len(index) * (1 - _doubled(owner, index)) / steps.sum())
 
 
 def _identities(

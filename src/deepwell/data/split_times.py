@@ -10,7 +10,8 @@ before these choose, each at least so many moments as the rule says (a horizon).
                                         years; rows after them are left out
 
 Calibration takes the later half of a stretch that is given for select: it must not be chosen by, and the latest rows before
-the test are those that are most like it.
+the test are those that are most like it. Only moments count at which some target is known: rows of what is known ahead alone
+stay in the last part, but they prove nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.fields import Schema
 from deepwell.core.table import PARTS, Table
 from deepwell.core.task import SplitRule
+from deepwell.data.equal_rows import numbered, row_codes
 from deepwell.data.fields import time
-from deepwell.data.fields.values import numbers
+from deepwell.data.fields.values import missing, numbers
 
 TRAIN, SELECT, CALIBRATE, TEST = range(len(PARTS))
 LEFT_OUT = -1
@@ -56,27 +58,61 @@ def cut(
 
     assignment: the author's parts, all TRAIN where he names none. many: (rows, part) -> how many rows a part gets.
 
-    Raises DataError: a moment that cannot be read, too few moments, a part without rows; ConfigError: cuts that are none.
+    Raises DataError: a moment that cannot be read, too few moments, a part without rows, the author's parts out of order;
+    ConfigError: cuts that are none.
     """
     moments, clock = _moments(table, schema, rule)
     named = [part for part in (SELECT, CALIBRATE, TEST) if (assignment == part).any()]
     free = np.flatnonzero(assignment == TRAIN)
-    steps, rows = np.unique(moments[free], return_counts=True)
+    known = free[_told(table, schema)[free]]
+    steps, rows = np.unique(moments[known], return_counts=True)
+    if not len(steps):
+        raise DataError("no row to train on has a target", repair="--target names the columns to forecast")
     shares = {SELECT: rule.select, CALIBRATE: rule.calibrate, TEST: rule.test}
     wanted = {part for part, share in shares.items() if share > 0 and part not in named}
     if rule.cuts and named:
         raise ConfigError("--split says where parts begin, but the data names its parts", repair="leave --split out")
     if rule.cuts:
-        bounds = _given(rule, steps, rows, clock, wanted, many)
+        lengths = _lengths(rule.cuts, np.unique(moments[free]), clock)
+        bounds = _given(rule, lengths, steps, rows, clock, wanted, many)
     else:
-        bounds = _cut_off(steps, rows, {part: many(len(free), part) for part in sorted(wanted)}, rule.least)
+        bounds = _cut_off(steps, rows, {part: many(len(known), part) for part in sorted(wanted)}, rule.least)
     starts = np.array([bounds.select, bounds.calibrate, bounds.test, bounds.end])
     part = np.searchsorted(starts, moments[free], side="right").astype(np.int8)
     found = assignment.copy()
     found[free] = np.where(part > TEST, LEFT_OUT, part)
-    _check(found, wanted, clock, bounds, steps)
+    _check(found[_told(table, schema)], wanted, clock, bounds, steps)
+    if named:
+        _in_order(table, schema, found, moments)
     words = [f"{PARTS[p]} from {clock(starts[p - 1])}" for p in (SELECT, CALIBRATE, TEST) if np.isfinite(starts[p - 1])]
     return found, "by time, all series at the same moments: " + ", ".join(words)
+
+
+def _told(table: Table, schema: Schema) -> NDArray[np.bool_]:
+    """(rows,): whether some target is known; all, where there is none."""
+    targets = [f.name for f in schema.targets if f.name in table]
+    return ~np.all([missing(table[name]) for name in targets], axis=0) if targets else np.ones(len(table), np.bool_)
+
+
+def _in_order(table: Table, schema: Schema, parts: NDArray[np.int8], moments: Moments) -> None:
+    """Raise DataError where a row is not before those of a later part of its series: it would be shown what it is asked for."""
+    groups = [f.name for f in schema.of("group")]
+    owner = numbered(row_codes(table, groups)) if groups else np.zeros(len(table), np.int32)
+    for part in (SELECT, CALIBRATE, TEST):
+        rows = np.flatnonzero(parts == part)
+        order = rows[np.argsort(-moments[rows], kind="stable")]
+        first = np.full(int(owner.max()) + 1, -1)
+        first[owner[order]] = order  # the last one written of each series is its earliest
+        begin = first[owner]
+        late = (parts >= TRAIN) & (parts < part) & (begin >= 0) & (moments >= moments[begin])
+        if late.any():
+            row = int(np.flatnonzero(late)[0])
+            raise DataError(
+                f"this row is in the part {PARTS[parts[row]]}, but it is not before the first of the part {PARTS[part]} "
+                f"({table.where(int(begin[row]))}): what is proved or chosen by must be later than what is learned from",
+                where=table.where(row),
+                repair="name parts that follow one another in time, or leave them out and give --split",
+            )
 
 
 def _cut_off(steps: Moments, rows: NDArray[np.int64], wanted: Mapping[int, int], least: int) -> Bounds:
@@ -102,14 +138,15 @@ def _cut_off(steps: Moments, rows: NDArray[np.int64], wanted: Mapping[int, int],
 
 def _given(
     rule: SplitRule,
+    lengths: list[float],
     steps: Moments,
     rows: NDArray[np.int64],
     clock: _Clock,
     wanted: set[int],
     many: Callable[[int, int], int],
 ) -> Bounds:
-    """The bounds as the user wrote them; what he did not name is cut off, or out of, what he did."""
-    moments = _lengths(rule.cuts, steps, clock) or [clock.read(text) for text in rule.cuts.split(",")]
+    """The bounds as the user wrote them; what he did not name is cut off, or out of, what he did. lengths: see _lengths."""
+    moments = lengths or [clock.read(text) for text in rule.cuts.split(",")]
     if len(moments) > 3 or not all(a < b for a, b in itertools.pairwise(moments)):
         raise ConfigError(f"--split takes one to three moments, one after the other; got {rule.cuts!r}", repair=FORMS)
     if len(moments) == 1:
@@ -129,7 +166,7 @@ def _given(
 
 
 def _lengths(text: str, steps: Moments, clock: _Clock) -> list[float]:
-    """The moments of `12/4/4 months`; none where the text is not of this form."""
+    """The moments of `12/4/4 months`; none where the text is not of this form. A month without the 31st ends on its last day."""
     found = _LENGTHS.fullmatch(text)
     if found is None:
         return []
@@ -144,9 +181,17 @@ def _lengths(text: str, steps: Moments, clock: _Clock) -> list[float]:
     if unit in _SECONDS:
         return [float(first + n * _SECONDS[unit]) for n in lengths]
     month = np.int64(first).astype("datetime64[s]").astype("datetime64[M]")
-    into = first - int(month.astype("datetime64[s]").astype(np.int64))
+    all_months = steps.astype(np.int64).astype("datetime64[s]").astype("datetime64[M]")
+    monthly = len(np.unique(all_months)) == len(steps)  # at whatever day of each: months are whole ones
+    into = 0 if monthly else first - _second(month)
     ahead = [month + int(n) * (12 if unit == "year" else 1) for n in lengths]
-    return [float(int(m.astype("datetime64[s]").astype(np.int64)) + into) for m in ahead]
+    clock_time = into % time.DAY
+    return [float(min(_second(m) + into, _second(m + 1) - time.DAY + clock_time)) for m in ahead]
+
+
+def _second(month: np.datetime64) -> int:
+    """When a month begins."""
+    return int(month.astype("datetime64[s]").astype(np.int64))
 
 
 def _check(

@@ -11,8 +11,8 @@ computed from.
 
 Where all values are positive the same is tried with the logarithms of own values, and kept where the hold-outs are better for it:
 then seasons grow with the level. What is known ahead (prices, holidays, the calendar) may have an effect of its own, the same at
-each step; it is taken off before and added after, where the hold-outs are better for it. Windows weigh by the inverse of their
-variance.
+each step; it is taken off before and added after, where the hold-outs are better for an effect that they had no part in. Windows
+weigh by the inverse of their variance, that with the effect: with it and without, errors are measured by one yardstick.
 
 Legend: C context, H horizon, T targets, K features known ahead, s sequences (windows times targets).
 """
@@ -108,17 +108,20 @@ def fit(examples: Examples, season: int, key: Key, penalty: float | None = None)
         return Lags(weight.astype(np.float32), None, False, np.ones(horizon, np.float32), f"ridge penalty {penalty:g}")
     apart = targets * np.count_nonzero(groups > 1) * (index[-1] // max(1, len(index) - 1)) / horizon
     near = 1 + 1 / max(1, apart)  # the fewer windows of the hold-outs do not overlap, the less they can tell apart
-    chosen = _choose(plain, starts, near)
+    chosen = _choose(plain, starts, near, plain)
     if chosen.folds and _positive(windows):
         growing = replace(windows, growth=True)
-        other = _choose(_moments(growing, groups, None), starts, near)
+        grown = _moments(growing, groups, None)
+        other = _choose(grown, starts, near, grown)
         if other.folds and _missed(growing, groups, other)[0] < (1 - GAIN) * _missed(windows, groups, chosen)[0]:
-            windows, chosen = growing, other
-    effect, note = _effect(windows), chosen.note
+            windows, chosen, plain = growing, other, grown
+    before = next(found for last in (0, 2, 4) if (found := groups <= last).any())
+    effect, note = _effect(replace(windows, index=index[before])), chosen.note
     if effect is not None:
-        other = _choose(_moments(windows, groups, effect), starts, near)
-        if other.error < (1 - GAIN) * chosen.error:
-            chosen, note = other, f"{other.note}, with effects of what is known ahead"
+        if _choose(_moments(windows, groups, effect), starts, near, plain).error < (1 - GAIN) * chosen.error:
+            effect = _effect(windows)
+            chosen = _choose(_moments(windows, groups, effect), starts, near, plain)
+            note = f"{chosen.note}, with effects of what is known ahead"
         else:
             effect = None
     spread = _missed(windows, groups, chosen, effect)[1].astype(np.float32)
@@ -158,7 +161,7 @@ def sequences(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Past (s, C) and future (s, H) of a batch without gaps, and weights (s,): 0 where less than half of the future is seen.
 
-    effect: of what is known ahead, taken off both.
+    effect: of what is known ahead, taken off both; the weights are those of the past as it is.
     """
     import torch
 
@@ -177,7 +180,12 @@ def sequences(
     flat = [torch.from_numpy(np.ascontiguousarray(a.transpose(0, 2, 1)).reshape(-1, a.shape[1])) for a in (both, there)]
     whole = filled(*flat)
     context = past.shape[1]
-    spread = deviation(whole[:, :context], torch.ones_like(whole[:, :context])).numpy()[:, 0]
+    as_is = (
+        whole[:, :context]
+        if effect is None
+        else torch.from_numpy(sequences({"past": arrays["past"], "past.seen": seen})[0])
+    )
+    spread = deviation(as_is, torch.ones_like(as_is)).numpy()[:, 0]
     return (
         whole[:, :context].numpy(),
         whole[:, context:].numpy(),
@@ -273,15 +281,23 @@ class _Choice:
     folds: tuple[Floats, ...]
 
 
-def _choose(moments: Floats, starts: Mapping[str, Floats], near: float) -> _Choice:
-    """The regression that errs least on the hold-outs, averaged with those that err at most `near` times as much."""
+def _choose(moments: Floats, starts: Mapping[str, Floats], near: float, plain: Floats) -> _Choice:
+    """The regression that errs least on the hold-outs, averaged with those that err at most `near` times as much.
+
+    plain: moments without effects; each hold-out counts relative to how far its future lies from the mean of each window.
+    """
     context = len(next(iter(starts.values())))
-    folds = [(moments[0], moments[2] + moments[3]), (moments[:3].sum(0), moments[4])]
-    folds = [(fit, held) for fit, held in folds if np.trace(fit[:context, :context]) > 0 and np.trace(held) > 0]
+    wholes = [(moments[0], moments[2] + moments[3], plain[2] + plain[3]), (moments[:3].sum(0), moments[4], plain[4])]
+    folds = [
+        (fit, held / max(float(np.trace(yard[context:, context:])), 1e-12))
+        for fit, held, yard in wholes
+        if np.trace(fit[:context, :context]) > 0 and np.trace(held) > 0
+    ]
     whole, fitted = moments.sum(0), [_Ridge.of(fit, context) for fit, _ in folds]
+    proof = folds or [(whole, whole / max(float(np.trace(plain.sum(0)[context:, context:])), 1e-12))]
     errors: dict[tuple[str, float], float] = {}
     for name, start in starts.items():
-        errors[name, np.inf] = sum(_error(held, start) for _, held in folds or [(whole, whole)])
+        errors[name, np.inf] = sum(_error(held, start) for _, held in proof)
         for penalty in PENALTIES if folds else ():
             found = zip(fitted, folds, strict=True)
             errors[name, penalty] = sum(_error(held, ridge.weights(start, penalty)) for ridge, (_, held) in found)
@@ -307,6 +323,7 @@ def _missed(
     total, squares, count = 0.0, np.zeros(choice.weight.shape[1]), 0.0
     for part, arrays in replace(windows, growth=False).chunks():
         past, future, weight = sequences(arrays, None if windows.growth else effect)
+        variance = (past if effect is None or windows.growth else sequences(arrays)[0]).var(1)
         each = np.repeat(groups[part], arrays["past"].shape[2])
         own = sequences(logarithms(arrays), effect)[0] if windows.growth else past
         shift = (arrays["future.offset"] / arrays["future.factor"]).reshape(-1, 1)
@@ -318,7 +335,7 @@ def _missed(
                 answer = np.exp(np.minimum(answer + added[rows], LARGEST)) - shift[rows]
             error = (answer - future[rows]) ** 2 * weight[rows, None]
             total += float(error.sum())
-            squares += (error * ((past[rows].var(1) + CALM) / (past[rows].var(1) + FLAT))[:, None]).sum(0)
+            squares += (error * ((variance[rows] + CALM) / (variance[rows] + FLAT))[:, None]).sum(0)
             count += float(np.count_nonzero(weight[rows]))
     wide = max(1, len(squares) // 6)
     around = np.convolve(
@@ -362,7 +379,7 @@ class _Ridge:
 
 
 def _error(moments: Floats, weight: Floats) -> float:
-    """The weighted squared error of weights (C, H), relative to that of answering the mean of each window."""
+    """The weighted squared error of weights (C, H)."""
     context = len(weight)
     gram, cross, own = moments[:context, :context], moments[:context, context:], np.trace(moments[context:, context:])
-    return float((own - 2 * (weight * cross).sum() + (weight * (gram @ weight)).sum()) / max(own, 1e-12))
+    return float(own - 2 * (weight * cross).sum() + (weight * (gram @ weight)).sum())

@@ -228,19 +228,26 @@ class Forecasting(Task):
     def answers(self, pipeline: Pipeline) -> Schema:
         """What names the series, the time that is forecast, the last time before the forecast; each target with its interval."""
         order = self.schema.of("order")
-        when = order[0] if order else Field("step", "number", "order")
+        when = order[0] if order else Field(self._free("step"), "number", "order")
         fields = [replace(f, reason="which series") for f in self.schema.of("group")]
         fields += [
             replace(when, reason="the time that is forecast"),
-            Field(ORIGIN, when.kind, "ignore", "the last time before"),
+            Field(self._free(ORIGIN), when.kind, "ignore", "the last time before"),
         ]
         for target in self.schema.targets:
             fields.append(replace(target, reason="the forecast"))
             fields += [
-                Field(f"{target.name}.{end}", "number", "target", f"the {word} end of the interval")
+                Field(self._free(f"{target.name}.{end}"), "number", "target", f"the {word} end of the interval")
                 for end, word in (("low", "lower"), ("high", "upper"))
             ]
         return Schema(tuple(fields))
+
+    def _free(self, name: str) -> str:
+        """A name for a column of answers, changed where the data has it for what stands beside it."""
+        taken = [f.name for role in ("group", "order", "target") for f in self.schema.of(role)]
+        while name in taken:
+            name += "_"
+        return name
 
     def predict(
         self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
@@ -257,8 +264,8 @@ class Forecasting(Task):
         columns: dict[str, Column] = {}
         for place, group in enumerate(series.columns.groups):
             columns[group] = np.repeat(series.names_of(batch)[:, place], steps)
-        columns[series.columns.order or "step"] = series.times(index)
-        columns[ORIGIN] = np.repeat(series.times(origin - 1), steps)
+        columns[series.columns.order or self._free("step")] = series.times(index)
+        columns[self._free(ORIGIN)] = np.repeat(series.times(origin - 1), steps)
         factor, offset = batch.arrays["future.factor"][:, None], batch.arrays["future.offset"][:, None]
         for place, target in enumerate(series.columns.targets):
             shown = {"": found["future.value"], ".low": ends[0], ".high": ends[1]}
@@ -266,12 +273,12 @@ class Forecasting(Task):
                 shown[".truth"] = np.where(batch.arrays["future.seen"] > 0, batch.arrays["future"], np.nan)
             for end, values in shown.items():
                 own = values[:, :steps] * factor + offset
-                columns[f"{target}{end}"] = rounded(own[..., place].reshape(-1))
+                columns[self._free(f"{target}{end}") if end else target] = rounded(own[..., place].reshape(-1))
         return Table(columns)
 
     def question(self, pipeline: Pipeline) -> Table | None:
         """The last rows that training, or what followed it, had."""
-        return cast(SeriesPipeline, pipeline).tail_
+        return cast(SeriesPipeline, pipeline).question
 
     def calibrate(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Mapping[str, float]:
         """How much of each family is believed, and how wide intervals must be."""

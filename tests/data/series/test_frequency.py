@@ -19,6 +19,9 @@ def every(start, step, count, unit):
 
 
 BUSINESS = seconds(np.busday_offset("2024-01-01", np.arange(40), roll="forward"))
+LAST_DAYS = (np.datetime64("2019-11") + np.arange(1, 31)).astype("datetime64[D]") - 1
+LAST_BUSINESS_DAYS = seconds(np.busday_offset(LAST_DAYS, 0, roll="backward"))
+THIRTIETHS = seconds(np.minimum(LAST_DAYS, LAST_DAYS.astype("datetime64[M]").astype("datetime64[D]") + 29)) + 3600
 MONTH_ENDS = seconds((np.datetime64("2019-11") + np.arange(1, 31)).astype("datetime64[D]") - 1)
 
 
@@ -32,6 +35,9 @@ MONTH_ENDS = seconds((np.datetime64("2019-11") + np.arange(1, 31)).astype("datet
         (every("2016-07-03", 7, 50, "D"), "weekly", 52, 8),
         (every("1949-01", 1, 50, "M"), "monthly", 12, 12),
         (MONTH_ENDS, "monthly (last days)", 12, 12),
+        (LAST_BUSINESS_DAYS, "monthly (last business days)", 12, 12),
+        (LAST_BUSINESS_DAYS + 3600, "monthly (last business days)", 12, 12),
+        (THIRTIETHS, "monthly", 12, 12),
         (every("1949-01", 3, 50, "M"), "quarterly", 4, 8),
         (every("1949", 1, 50, "Y"), "yearly", 1, 6),
     ],
@@ -76,7 +82,7 @@ def test_irregular_times_are_refused_and_a_few_beside_the_grid_are_not():
 
 
 @given(
-    st.sampled_from(["second", "business day", "month", "month end", "step"]),
+    st.sampled_from(["second", "business day", "month", "month end", "last business day", "step"]),
     st.integers(1, 40),
     st.integers(-500, 500),
 )

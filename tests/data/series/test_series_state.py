@@ -57,7 +57,8 @@ def test_kept_rows_are_finite_and_a_gap_stays_a_gap(pipeline):
     "change",
     [
         {"series": np.array([0, 0, 0, 0, 0, 1])}, {"series": np.zeros(4, np.int64)}, {"moment": np.zeros(6)},
-        {"moment": np.full(6, 2**60)}, {"value.1": np.full(6, 9.0)}, {"value.9": np.zeros(6)},
+        {"moment": np.full(6, 2**60)}, {"moment": np.full(6, 2**50)}, {"moment": np.full(6, -(2**36) - 2)},
+        {"value.1": np.full(6, 9.0)}, {"value.9": np.zeros(6)},
     ],
 )  # fmt: skip
 def test_foreign_kept_rows_are_refused(pipeline, change):

@@ -131,6 +131,45 @@ def test_later_parts_see_history_and_ask_only_for_their_own_rows():
     assert alone.count == 2 * (10 - 6 - 3 + 1)
 
 
+def test_only_own_rows_are_truths():
+    """Where rows of history lie between own ones, they are past, and never asked for."""
+    data = table((40,))
+    mine = np.isin(np.arange(40), [20, 25, 30])
+    train, test = data.take(~mine), data.take(mine)
+    batch = every(fitted(train).windows(Part("test", test, train)))
+    asked = np.unique(own(batch)[np.isfinite(own(batch))])
+    np.testing.assert_allclose(asked, test["y"], rtol=1e-5)
+    assert (batch.arrays["future"][batch.arrays["future.seen"] == 0] == 0).all()
+
+
+@pytest.mark.parametrize("part", ["select", "test"])
+def test_a_part_without_a_truth_is_refused(part):
+    data = table((40,))
+    train, test = data.take(np.arange(30)), data.take(np.arange(30, 40))
+    pipeline = fitted(train)
+    with pytest.raises(DataError, match=f"nothing can be asked in the part {part}: no step has a value"):
+        pipeline.windows(Part(part, test.with_columns({"y": np.full(10, np.nan)}), train))
+    with pytest.raises(DataError, match="the series 'a' has 4 steps; 9 are needed"):
+        pipeline.windows(Part(part, test.take(np.arange(4))))
+
+
+def test_scales_of_a_new_series_do_not_know_its_truths():
+    data = table((40,))
+    pipeline = fitted(data)
+    new = data.with_columns({"s": objects("z" * 40), "y": np.where(np.arange(40) < 12, data["y"], 5000.0)})
+    late, before = new.take(np.arange(12, 40)), new.take(np.arange(12))
+    first = new["y"][:6]
+    alone = every(pipeline.windows(Part("test", new))).arrays
+    np.testing.assert_allclose(alone["future.offset"][:, 0], first.mean())
+    np.testing.assert_allclose(alone["future.factor"][:, 0], first.std())
+    with_past = every(pipeline.windows(Part("test", late, before))).arrays
+    np.testing.assert_allclose(with_past["future.offset"][:, 0], before["y"].mean())
+    # Nothing of it was ever known: what is usual in training.
+    blank = before.with_columns({"y": np.full(12, np.nan)})
+    usual = every(pipeline.windows(Part("test", late, blank))).arrays
+    np.testing.assert_allclose(usual["future.offset"][:, 0], pipeline.offset_[0, 0])
+
+
 def test_units_are_blocks_that_hardly_overlap():
     windows = fitted(table()).windows(Part("train", table()))
     count = windows.count // 2
@@ -206,6 +245,63 @@ def test_the_tail_is_kept_in_the_bundle_and_asked_where_no_rows_are_given():
     assert private.kept() == {}
 
 
+def sealed(data, schema=SCHEMA):
+    """A pipeline as out of a bundle, with the tail of its training."""
+    pipeline = SeriesPipeline(schema, Wanted(3, 6)).fit(data)
+    pipeline.windows(Part("train", data))
+    again = SeriesPipeline(schema, Wanted(3, 6)).restore(pipeline.state())
+    again.restore_kept(pipeline.kept())
+    return again
+
+
+def ahead(hours, name, k=0.0, y=np.nan):
+    n = len(hours)
+    return {
+        "t": times(hours), "s": objects([name] * n), "y": np.full(n, y), "x": np.full(n, np.nan),
+        "k": np.full(n, k), "c": objects(["red"] * n),
+    }  # fmt: skip
+
+
+def joined(*parts):
+    return Table({n: np.concatenate([part[n] for part in parts]) for n in parts[0]})
+
+
+def test_each_series_of_a_question_without_a_value_goes_on_from_its_tail():
+    pipeline = sealed(table((40, 40)))
+    told = joined(ahead(range(40, 41), "a", y=7.0), ahead(range(41, 44), "a"), ahead(range(40, 43), "b"))
+    windows = pipeline.windows(Part("predict", told))
+    batch = every(windows)
+    names = pipeline.names_of(batch)[:, 0].tolist()
+    assert dict(zip(names, pipeline.times(batch.arrays["origin"]), strict=True)) == {
+        "a": times([41])[0], "b": times([40])[0]
+    }  # fmt: skip
+    seen = dict(zip(names, batch.arrays["past.seen"][:, :, 0].tolist(), strict=True))
+    assert seen == {"a": [0] * 5 + [1], "b": [1] * 6}
+    # A series that nobody knows has its reason, and the others their answers.
+    more = joined(told.columns, ahead(range(40, 43), "z"), ahead(range(40, 43), "q"))
+    windows = pipeline.windows(Part("predict", more))
+    assert windows.count == 2
+    said = [f"no value is known of the series {name!r}: give its last 'y'" for name in "zq"]
+    assert sorted(windows.problems.values()) == sorted(said)
+    assert pipeline.windows(Part("predict", told.take(np.zeros(0, int)))).count == 0
+
+
+def test_what_is_known_ahead_may_be_given_anew():
+    """A plan changes after training: the question counts, not what the kept rows had planned."""
+    data = joined(table((40, 40)).columns, ahead(range(40, 43), "a", 1.0))
+    pipeline = sealed(data)
+    place = 2 * len(pipeline.calendar_)
+
+    def planned(rows):
+        batch = every(pipeline.windows(Part("predict", rows)))
+        assert pipeline.times(batch.arrays["origin"]).tolist() == times([40]).tolist()
+        return pipeline.fields_.kinds_["k"].decode(batch.arrays["future.known"][0, :, place]).tolist()
+
+    assert planned(pipeline.question) == pytest.approx([1, 1, 1], abs=1e-5)
+    assert planned(Table(ahead(range(40, 43), "a", 4.0))) == pytest.approx([4, 4, 4], abs=1e-5)
+    assert planned(Table(ahead(range(41, 42), "a", 3.0))) == pytest.approx([1, 3, 1], abs=1e-5)
+
+
 def test_bad_rows_are_named():
     data = table((40, 5))
     cells = data["y"].astype(object)
@@ -278,7 +374,12 @@ def test_of_very_many_series_the_longest_are_known_and_the_others_new(monkeypatc
     assert set(batch.arrays["series"].tolist()) == {-1, 0, 1}
     assert set(pipeline.names_of(batch)[:, 0]) == {"a", "b", "c"}
     new = batch.arrays["series"] == -1
-    np.testing.assert_allclose(batch.arrays["future.offset"][new, 0], data["y"][:20].mean())
+    np.testing.assert_allclose(batch.arrays["future.offset"][new, 0], data["y"][:6].mean())  # its first past
+    assert pipeline.said()[-1].startswith("the model knows 2 series by name, the longest")
+    assert pipeline.said()[-1].endswith("; 1 are too many")
+    train = fitted(data)
+    train.windows(Part("train", data))
+    assert "keeps rows of no more" in train.question.rejected[0].reason
 
 
 def test_gaps_are_missing_and_windows_without_any_value_are_left_out():

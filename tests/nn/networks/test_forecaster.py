@@ -133,6 +133,22 @@ def test_effects_are_taken_off_the_past_and_added_to_the_future():
     torch.testing.assert_close(network(plain)[0]["future.linear"], torch.tensor([[[1.0], [21.0]]]))
 
 
+@pytest.mark.parametrize("horizon", [1, 5, 6, 7, 14, 30])
+@pytest.mark.parametrize("known", [0, 3])
+def test_the_linear_family_answers_the_same_wherever_a_window_stands(horizon, known):
+    """To the last bit, also where the columns do not fill the lanes of a processor."""
+    of = shape(context=48, horizon=horizon, targets=1, patch=min(horizon, 6), known=known)
+    linear = awake(of).linear
+    for n in (2, 3, 7, 13, 24):
+        plain, moved = arrays(of, n, seed=n), torch.randperm(n, generator=torch.Generator().manual_seed(n))
+
+        def answer(order, plain=plain, n=n):
+            features = [plain[name][order] if known else None for name in ("past.known", "future.known")]
+            return linear(plain["past"][order].transpose(1, 2), torch.zeros(n, 1, 1), *features)
+
+        assert torch.equal(answer(torch.arange(n))[moved], answer(moved))
+
+
 def test_growth_is_a_share_of_the_own_value():
     of = shape(context=4, horizon=2, targets=1, patch=2)
     network = Forecaster(of).eval()

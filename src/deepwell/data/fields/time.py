@@ -29,6 +29,8 @@ from deepwell.data.fields.values import factorise, numbers
 Seconds = NDArray[np.int64]
 NEVER = int(np.iinfo(np.int64).min)
 """Stands for a moment that is missing or unreadable."""
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+"""The years 1 to 9999: the moments that can be written as text."""
 HOUR, DAY = 3_600, 86_400
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%y")
 _CLOCKS = (" %H:%M:%S", " %H:%M", "T%H:%M:%S", "T%H:%M", "T%H", " %H", " %I:%M:%S %p", " %I:%M %p")
@@ -105,7 +107,7 @@ class Writing:
         return _offset(self.zone) if self.zone else 0
 
     def write(self, seconds: Seconds) -> Column:
-        """(n,) texts, or numbers where the column held numbers; NEVER gives None."""
+        """(n,) texts, or numbers where the column held numbers; NEVER, and what no calendar has, gives None."""
         if self.pattern in COUNTED:
             scale = {"milliseconds": 1000}.get(self.pattern, 1)
             if self.pattern == "year":
@@ -113,7 +115,7 @@ class Writing:
             return seconds * scale
         moments, inverse = np.unique(seconds, return_inverse=True)
         texts = np.empty(len(moments), object)
-        texts[:] = [None if one == NEVER else self._text(int(one)) + self.zone for one in moments]
+        texts[:] = [self._text(int(one)) + self.zone if FIRST <= one <= LAST else None for one in moments]
         return texts[inverse]
 
     def _text(self, seconds: int) -> str:
@@ -147,7 +149,7 @@ def find(column: Column, kind: str = "time") -> Writing | None:
     ending = _ZONE.search(texts[0])
     zone = "Z" if len(offsets) > 1 or not ending else ending.group(1)
     ways = [Writing(pattern, zone if offsets else "", len(offsets) > 1) for pattern in suited]
-    return ways[0] if len(ways) == 1 else min(ways, key=lambda way: _descents(way, column))
+    return ways[0] if len(ways) == 1 else min(ways, key=lambda way: _strangeness(way, column))
 
 
 def _all_numbers(column: Column) -> bool:
@@ -170,10 +172,16 @@ def _of_numbers(column: Column, kind: str) -> Writing | None:
     return Writing("milliseconds" if low >= 1e11 else "seconds")
 
 
-def _descents(way: Writing, column: Column) -> int:
-    """How often a later row holds an earlier moment, or one that is unreadable: 3/4/2020 is read as what rises."""
+def _strangeness(way: Writing, column: Column) -> tuple[int, int]:
+    """How often a later row holds an earlier moment, or one that is unreadable, and how many different gaps there are between
+    moments, where whole months are as long as each other: 3/4/2020 is read as what rises, and then as what is regular."""
     seconds = way.read(column)[0]
-    return int((np.diff(seconds) < 0).sum() + (seconds == NEVER).sum())
+    there = np.unique(seconds[seconds != NEVER]).astype("datetime64[s]")
+    months = there.astype("datetime64[M]")
+    into = np.diff((there - months).astype(np.int64))
+    gaps = np.where(into == 0, -np.diff(months.astype(np.int64)), np.diff(there.astype(np.int64)))
+    falls = int((np.diff(seconds) < 0).sum() + (seconds == NEVER).sum())
+    return falls, len(np.unique(gaps))
 
 
 def _share(texts: Sequence[str], pattern: str) -> float:

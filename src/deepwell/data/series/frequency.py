@@ -1,7 +1,7 @@
 """Frequency: the regular grid that the moments of a series stand on, found out from them; and what a calendar says of it.
 
-Unusual: a grid is not only a number of seconds. Months (also quarters and years, by their first day, any other day, or their
-last) and business days are grids of their own, so that February is no gap and a weekend no missing value. Holidays of business
+Unusual: a grid is not only a number of seconds. Months (also quarters and years, by their first day, any other day, their last
+or their last business day; the 30th is the last of February) and business days are grids of their own, so that February is no gap and a weekend no missing value. Holidays of business
 days are gaps like any other: which days are holidays depends on the country, and nobody asked which.
 """
 
@@ -20,7 +20,8 @@ from deepwell.data.fields.time import DAY, HOUR, NEVER, Seconds
 
 Ints = NDArray[np.int64]
 WEEK = 7 * DAY
-UNITS = ("second", "business day", "month", "month end", "step")
+MONTHS = ("month", "month end", "last business day")
+UNITS = ("second", "business day", *MONTHS, "step")
 _NAMES = {1: "second", 60: "minute", HOUR: "hour", DAY: "day", WEEK: "week"}
 OFF_GRID = 0.02
 """Share of moments that may stand beside the grid; their rows are rejected."""
@@ -28,6 +29,8 @@ SPARSE = 20
 """A grid with more places than this times the rows is none."""
 YEARS = 2.0
 """So many years of training must there be for the time of the year to be told: one year's seasons are seen once."""
+FEWEST_DAYS = 28
+"""Days that every month has."""
 _MONDAY = 4 * DAY
 """1970-01-05 was a Monday."""
 
@@ -46,19 +49,20 @@ class Frequency:
 
     def index(self, seconds: Seconds) -> tuple[Ints, NDArray[np.bool_]]:
         """(n,) places on the grid, and which moments stand beside it (their places have no meaning)."""
-        units, inside = _units(seconds, self.unit)
-        off = ((units - self.phase) % self.step != 0) | (inside != self.inside) | (seconds == NEVER)
-        return (units - self.phase) // self.step, off
+        there = np.where(seconds == NEVER, 0, seconds)
+        index = (_units(there, self.unit)[0] - self.phase) // self.step
+        return index, (self.moment(index) != there) | (seconds == NEVER)
 
     def moment(self, index: Ints) -> Seconds:
         """(n,) seconds of places on the grid: the inverse of `index`."""
         units = index * self.step + self.phase
         if self.unit == "business day":
             return (units // 5 * 7 + units % 5) * DAY + _MONDAY + self.inside
-        if self.unit in ("month", "month end"):
-            ahead = 1 if self.unit == "month end" else 0
-            months = (units + ahead).astype("datetime64[M]").astype("datetime64[s]").astype(np.int64)
-            return months - ahead * DAY + self.inside
+        if self.unit in MONTHS:
+            first, last = (_day(units + ahead) - ahead * DAY for ahead in (0, 1))
+            if self.unit == "month":
+                return np.minimum(first + self.inside, last + self.inside % DAY)
+            return (last if self.unit == "month end" else _weekday(last)) + self.inside
         return units.astype(np.int64)
 
     @property
@@ -68,9 +72,9 @@ class Frequency:
             return "by steps" if self.step == 1 else f"by steps of {self.step:,}"
         if self.unit == "business day":
             return "on business days"
-        if self.unit in ("month", "month end"):
+        if self.unit in MONTHS:
             name = {1: "monthly", 3: "quarterly", 12: "yearly"}.get(self.step, f"every {self.step} months")
-            return name + (" (last days)" if self.unit == "month end" else "")
+            return name + {"month": "", "month end": " (last days)"}.get(self.unit, " (last business days)")
         if self.step in (HOUR, DAY, WEEK):
             return {HOUR: "hourly", DAY: "daily", WEEK: "weekly"}[self.step]
         size = next(size for size in sorted(_NAMES, reverse=True) if self.step % size == 0)
@@ -97,7 +101,7 @@ class Frequency:
             return 1, 12, 1
         if self.unit == "business day":
             return 5, 10, 261
-        if self.unit in ("month", "month end"):
+        if self.unit in MONTHS:
             year = max(1, 12 // self.step) if 12 % self.step == 0 else 1
             return year, {12: 12, 4: 8}.get(year, 6), year
         if self.step >= 28 * DAY:
@@ -186,7 +190,8 @@ def find(seconds: Seconds, series: Ints, counted: bool = False) -> Frequency:
 def _candidates(moments: Seconds, gaps: Ints, common: int, counted: bool) -> list[Frequency]:
     found = []
     if not counted and common >= 28 * DAY:
-        for unit in ("month", "month end"):
+        late = _mode(_units(moments, "month")[1]) >= FEWEST_DAYS * DAY
+        for unit in ("month end", "month", "last business day") if late else MONTHS:
             units, inside = _units(moments, unit)
             steps = np.diff(np.unique(units))
             step = _mode(steps.astype(np.int64)) if len(steps) else 1
@@ -203,12 +208,23 @@ def _units(seconds: Seconds, unit: str) -> tuple[Ints, Ints]:
         day, inside = np.divmod(seconds - _MONDAY, DAY)
         weekday = day % 7
         return day // 7 * 5 + np.minimum(weekday, 4), np.where(weekday < 5, inside, -1)
-    if unit in ("month", "month end"):
-        days = np.where(seconds == NEVER, 0, seconds).astype("datetime64[s]").astype("datetime64[D]")
-        months = days.astype("datetime64[M]")
-        first = months.astype("datetime64[D]") if unit == "month" else (months + 1).astype("datetime64[D]") - 1
-        return months.astype(np.int64), seconds - first.astype("datetime64[s]").astype(np.int64)
+    if unit in MONTHS:
+        months = seconds.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
+        last = _day(months + 1) - DAY
+        first = {"month": _day(months), "month end": last}.get(unit)
+        return months, seconds - (_weekday(last) if first is None else first)
     return seconds, np.zeros(len(seconds), np.int64)
+
+
+def _day(months: Ints) -> Seconds:
+    """(n,) when each month begins, in seconds; months since 1970."""
+    return months.astype("datetime64[M]").astype("datetime64[s]").astype(np.int64)
+
+
+def _weekday(days: Seconds) -> Seconds:
+    """(n,) the beginnings of days, those of a weekend moved back to the Friday before."""
+    found: Seconds = days - DAY * np.maximum((days - _MONDAY) // DAY % 7 - 4, 0)
+    return found
 
 
 def _mode(values: Ints) -> int:

@@ -3,8 +3,8 @@
 Unusual: it reads parts, not rows alone, because the past of a window may lie in an earlier part; `encode` of rows serves checks
 and statistics. And it may keep the last rows of each series, so that a bundle can say what comes next without being given
 anything: those rows are of the data itself, so the bundle says that it holds them, and `tail=False` leaves them out.
-Targets are standardised by mean and deviation of each series' training rows; a series that training never saw by those of the
-rows that it comes with. Inputs become features of each step: known ahead, known in the past only, or constant in each series.
+Targets are standardised by mean and deviation of each series' training rows; a series that training never saw by those of what
+came before it is asked about. Inputs become features of steps: known ahead, known in the past only, or constant in each series.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deepwell.core.batch import Batch, Encoded, IntArray
 from deepwell.core.errors import BundleError, DataError
 from deepwell.core.fields import Field, Schema
-from deepwell.core.table import Column, Part, Table
+from deepwell.core.table import Column, Part, Rejected, Table
 from deepwell.data.fields.category import Category
 from deepwell.data.fields.kind import checked
 from deepwell.data.fields.time import Time
@@ -37,6 +37,8 @@ as new ones."""
 MOST_LEVELS = 16
 """Values of a category that have a feature of their own."""
 ROLE_AHEAD = "known_future"
+NEEDED = ("train", "select", "test")
+"""Parts that must have windows."""
 USES = ("ahead", "beside", "static")
 LARGEST = 1e6
 """Deviations beyond which a value is cut off."""
@@ -65,7 +67,8 @@ class SeriesPipeline:
         calendar_: what the calendar tells of each step. static_: inputs that are constant in each series.
         names_: the training series, each by its keys in the group columns. offset_, factor_, naive_: (series, targets) mean,
             deviation, and mean absolute error of the seasonal naive forecast in deviations; NaN: not known.
-        tail_: the last rows of each series, or None. training_: the training windows, in the process that made them.
+        tail_: the last rows of each series, or None. forgotten_: series that are too many to be known.
+            training_: the training windows, in the process that made them.
     """
 
     def __init__(self, schema: Schema, wanted: Wanted) -> None:
@@ -87,6 +90,7 @@ class SeriesPipeline:
         self.offset_ = self.factor_ = self.naive_ = np.zeros((0, len(self.columns.targets)))
         self.tail_: Table | None = None
         self.training_: HistoryWindows | None = None
+        self.forgotten_ = 0
         self._fitted_here = False
 
     # learning --------------------------------------------------------------------------------------------------------
@@ -107,8 +111,8 @@ class SeriesPipeline:
         )
         self.calendar_ = self.frequency_.calendar(int(grid.lengths.max(initial=0)))
         self.static_ = [f.name for f in self.inputs if f.role == "input" and _constant(table[f.name], rows)]
-        most = MOST_NUMBERS // (1 + len(self.columns.groups) + 3 * (1 + len(self.columns.targets)))
-        known = np.sort(np.argsort(-grid.lengths, kind="stable")[:most])
+        known = np.sort(np.argsort(-grid.lengths, kind="stable")[: self.most])
+        self.forgotten_ = len(grid.lengths) - len(known)
         self.names_ = [rows.names[one] for one in known]
         all_ = scales.scales(grid, values, self.season_)
         self.offset_, self.factor_, self.naive_ = all_.offset[known], all_.factor[known], all_.naive[known]
@@ -119,18 +123,18 @@ class SeriesPipeline:
     def windows(self, part: Part) -> HistoryWindows:
         """The windows of a part; of the part `predict` one for each series, of what comes after its last known value.
 
-        Raises DataError: no series is long enough to train on; a question gives values of what is not known ahead.
+        Raises DataError: no series is long enough; a question gives values of what is not known ahead.
         """
         asked = part.name == "predict"
-        rows = read(part, self.columns, self.time_)
-        if asked and self.tail_ is not None and np.isnan(rows.values).all():  # what is known ahead of the kept rows
-            rows = read(Part("predict", part.rows, self.tail_), self.columns, self.time_)
+        rows = read(tails.continued(part, self) if asked else part, self.columns, self.time_)
         grid = rows.grid(self.frequency_, self.time_, self.horizon_ if asked else 0)
         values = grid.spread(rows.values)
         seen = np.isfinite(values).astype(np.uint8)
-        flat = self._flat(rows, grid, values, seen)
+        own = part.name in ("train", "predict")
+        flat = self._flat(rows, grid, values, values if own else scales.earlier(grid, values, rows.own, self.context_))
         if asked:
             places = next_steps(grid, seen, self.horizon_)
+            self._no_value(rows, places)
             self._no_leak(rows, grid, places)
             places = places.take(self._given(rows, grid, places))
         else:
@@ -138,21 +142,28 @@ class SeriesPipeline:
             self._too_short(rows, grid, short)
             if self._fitted_here and self.wanted.tail:
                 self.tail_ = tails.last_rows(rows.table, grid, seen, self.context_)
-        if part.name == "train" and not len(places.origin):
-            first = next(iter(rows.problems.values()), "no step has a value")
+        if part.name in NEEDED and not len(places.origin):
+            what = (
+                "no series can be trained on"
+                if part.name == "train"
+                else f"nothing can be asked in the part {part.name}"
+            )
+            first = next(iter(rows.problems.values()), "no step has a value, and values before it")
             raise DataError(
-                f"no series can be trained on: {first}", repair="ask for less with --horizon, or --set context=N"
+                f"{what}: {first}", repair="give longer series, or train with a smaller --horizon or context"
             )
         problems = {row - rows.before: why for row, why in sorted(rows.problems.items()) if row >= rows.before}
-        told = np.array(rows.names, np.str_).reshape(len(rows.names), -1) if part.name in ("test", "predict") else None
+        keys = (len(rows.names), len(self.columns.groups))
+        told = np.array(rows.names, np.str_).reshape(keys) if part.name in ("test", "predict") else None
         windows = HistoryWindows(flat, places, self.context_, self.horizon_, told, asked, problems)
         self.training_ = windows if part.name == "train" else self.training_
         return windows
 
-    def _flat(self, rows: Rows, grid: Grid, values: Floats, seen: NDArray[np.uint8]) -> Flat:
+    def _flat(self, rows: Rows, grid: Grid, values: Floats, earlier: Floats) -> Flat:
         numbers_of = {name: number for number, name in enumerate(self.names_)}
         series = np.array([numbers_of.get(name, -1) for name in rows.names], np.int64)
-        offset, factor = self._scales(series, grid, values)
+        offset, factor = self._scales(series, grid, earlier)
+        seen = np.isfinite(values).astype(np.uint8)
         known = features(self.calendar_, self.frequency_.moment(grid.index))
         used = {use: [f for f in self.inputs if self.use(f) == use] for use in USES}
         ahead, beside, static = (self._features(rows, used[use]) for use in USES)
@@ -162,6 +173,7 @@ class SeriesPipeline:
         return Flat(
             value=np.where(seen > 0, np.clip(scaled, -LARGEST, LARGEST), 0).astype(np.float32),
             seen=seen,
+            truth=seen if rows.own.all() else seen * np.append(rows.own, False)[grid.rows][:, None],
             known=np.concatenate([known, grid.laid(ahead)], axis=1),
             beside=grid.laid(beside),
             static=static[first_row],
@@ -172,9 +184,9 @@ class SeriesPipeline:
             first=grid.first,
         )
 
-    def _scales(self, series: IntArray, grid: Grid, values: Floats) -> tuple[Floats, Floats]:
-        """(series, T) offset and factor: of training where known, else of the series' own values, else of all training."""
-        own = scales.scales(grid, values, self.season_)
+    def _scales(self, series: IntArray, grid: Grid, earlier: Floats) -> tuple[Floats, Floats]:
+        """(series, T) offset and factor: of training where known, else of earlier values, else what is usual in training."""
+        own = scales.scales(grid, earlier, self.season_)
         found: list[Floats] = []
         for stored, fresh, default in ((self.offset_, own.offset, 0.0), (self.factor_, own.factor, 1.0)):
             usual = [float(np.median(c[~np.isnan(c)])) if not np.isnan(c).all() else default for c in stored.T]
@@ -182,6 +194,24 @@ class SeriesPipeline:
             known = np.where(np.isnan(known), fresh, known)
             found.append(np.where(np.isnan(known), np.array(usual), known))
         return found[0], found[1]
+
+    @property
+    def most(self) -> int:
+        """Series that can be known."""
+        return MOST_NUMBERS // (1 + len(self.columns.groups) + 3 * (1 + len(self.columns.targets)))
+
+    @property
+    def question(self) -> Table | None:
+        """The last rows of each series that is known; where some may be lacking, this is said."""
+        if self.tail_ is None or len(self.names_) < self.most:
+            return self.tail_
+        return replace(self.tail_, rejected=(*self.tail_.rejected, Rejected("the model", f"it {self._limit()}")))
+
+    def _limit(self) -> str:
+        return (
+            f"knows {len(self.names_):,} series by name, the longest, and keeps rows of no more: others are answered where "
+            "their last rows are given"
+        )
 
     def use(self, field: Field) -> str:
         """What an input is used as: ahead, beside (the past alone) or static."""
@@ -220,6 +250,13 @@ class SeriesPipeline:
                 f"{self.context_:,} to look back on and {self.horizon_:,} to forecast",
             )
 
+    def _no_value(self, rows: Rows, places: Places) -> None:
+        """Say of each series of a question that there is nothing to go on from."""
+        last = rows.last
+        for one in np.setdiff1d(np.arange(len(rows.names)), places.owner).tolist():
+            what = f"no value is known of {rows.name(one)}"
+            rows.problems.setdefault(int(last[one]), f"{what}: give its last {self.columns.targets[0]!r}")
+
     def _no_leak(self, rows: Rows, grid: Grid, places: Places) -> None:
         """Raise DataError where a question has a future value of a column that training did not know ahead."""
         since = np.full(len(rows.names), np.iinfo(np.int64).max)
@@ -239,7 +276,7 @@ class SeriesPipeline:
 
     def _given(self, rows: Rows, grid: Grid, places: Places) -> NDArray[np.bool_]:
         """(windows,): whether all that is known ahead is given for all steps; the others become problems."""
-        good = np.ones(len(places.origin), np.bool_)
+        good, last = np.ones(len(places.origin), np.bool_), rows.last
         for field in self.inputs:
             if self.use(field) != "ahead":
                 continue
@@ -247,7 +284,7 @@ class SeriesPipeline:
             steps = present[places.origin[:, None] + np.arange(self.horizon_)]
             for one in np.flatnonzero(good & ~steps.all(axis=1)).tolist():
                 good[one], series = False, int(places.owner[one])
-                rows.problems[int(np.flatnonzero(rows.owner == series)[-1])] = (
+                rows.problems[int(last[series])] = (
                     f"{rows.name(series)}: the column {field.name!r} is known ahead, so its values are needed for the "
                     f"{self.horizon_:,} steps after the last known {self.columns.targets[0]!r}; {int(steps[one].sum()):,} "
                     "are given"
@@ -334,7 +371,8 @@ class SeriesPipeline:
     def said(self) -> Sequence[str]:
         """How far is looked back, and which season was found."""
         season = f"; a season of {self.season_:,} steps" if self.season_ > 1 else ""
-        return [f"{self.horizon_:,} steps are forecast from the {self.context_:,} before them{season}"]
+        found = [f"{self.horizon_:,} steps are forecast from the {self.context_:,} before them{season}"]
+        return [*found, *([f"the model {self._limit()}; {self.forgotten_:,} are too many"] if self.forgotten_ else [])]
 
     def kept(self) -> Mapping[str, NDArray[Any]]:
         """The last rows of each series, where the user lets them be kept."""

@@ -64,6 +64,13 @@ class Rows:
         """(rows,): which are not history."""
         return np.arange(len(self.table)) >= self.before
 
+    @property
+    def last(self) -> IntArray:
+        """(series,): the last row of each."""
+        found = np.zeros(len(self.names), np.int64)
+        np.maximum.at(found, self.owner, np.arange(len(self.owner)))
+        return found
+
     def where(self, row: int) -> str:
         """The file and line of a row."""
         if self.part.history is not None and row < self.before:

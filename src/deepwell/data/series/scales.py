@@ -64,6 +64,20 @@ def scales(grid: Grid, values: Floats, season: int) -> Scales:
     return Scales(*found)
 
 
+def earlier(grid: Grid, values: Floats, own: NDArray[np.bool_], context: int) -> Floats:
+    """Flat values (total, T) of history; of a series that has none, those before its first window asks. NaN where truths may be.
+
+    own: (rows,) which are not history.
+    """
+    mine = np.append(own, False)[grid.rows]
+    low, _ = grid.ranges(own)
+    begin = np.where(low > grid.start[:-1], low, grid.start[:-1] + context)
+    history = np.zeros(len(begin), np.bool_)
+    history[grid.owner[np.isfinite(values).any(axis=1) & ~mine]] = True
+    used = np.where(history[grid.owner], ~mine, np.arange(len(mine)) < begin[grid.owner])
+    return np.where(used[:, None], values, np.nan)
+
+
 def season(grid: Grid, values: Floats, frequency: Frequency) -> int:
     """The season of flat values (total, T): the usual one, or that which more than half of the longest sequences show."""
     longest = np.argsort(-grid.lengths, kind="stable")[: max(1, LOOKED_AT // values.shape[1])]

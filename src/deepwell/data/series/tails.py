@@ -7,17 +7,19 @@ value.N, seen.N (rows,)         the N-th column (targets, then inputs): its numb
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.errors import BundleError
-from deepwell.core.table import Column, Table
+from deepwell.core.table import Column, Part, Table
 from deepwell.data.fields.kind import Kind
-from deepwell.data.fields.time import NEVER
+from deepwell.data.fields.time import COUNTED, FIRST, LAST, NEVER
 from deepwell.data.fields.values import numbers
 from deepwell.data.series.grid import GAP, Grid
+from deepwell.data.series.reading import read
 
 if TYPE_CHECKING:
     from deepwell.data.series.pipeline import SeriesPipeline
@@ -30,6 +32,29 @@ def last_rows(table: Table, grid: Grid, seen: NDArray[np.uint8], steps: int) -> 
     ends[grid.owner[known]] = known + 1
     rows = grid.rows[np.arange(len(grid.rows)) >= ends[grid.owner] - steps]
     return table.take(rows[rows != GAP])
+
+
+def continued(question: Part, pipeline: SeriesPipeline) -> Part:
+    """A question with the kept rows of those of its series of which it tells no value, as their history.
+
+    Where a kept row after the last value is asked for anew (what is known ahead of it may have changed), the question counts.
+    """
+    tail = pipeline.tail_
+    if tail is None or not len(question.rows):
+        return question
+    asked, kept = (read(Part("predict", t), pipeline.columns, pipeline.time_) for t in (question.rows, tail))
+    told = np.zeros(len(asked.names), np.bool_)
+    told[asked.owner[np.isfinite(asked.values).any(axis=1)]] = True
+    number = {name: place for place, name in enumerate(asked.names) if not told[place]}
+    of_asked = np.array([number.get(name, -1) for name in kept.names], np.int64)[kept.owner]
+    used, known = of_asked >= 0, np.isfinite(kept.values).any(axis=1)
+    if pipeline.columns.order:
+        last = np.full(len(kept.names), NEVER)
+        np.maximum.at(last, kept.owner[known], kept.seconds[known])
+        again = set(zip(asked.owner.tolist(), asked.seconds.tolist(), strict=True))
+        for row in np.flatnonzero(used & (kept.seconds > last[kept.owner])).tolist():
+            used[row] = (int(of_asked[row]), int(kept.seconds[row])) not in again
+    return replace(question, history=tail.take(np.flatnonzero(used)))
 
 
 def packed(tail: Table, pipeline: SeriesPipeline) -> dict[str, NDArray[Any]]:
@@ -68,8 +93,9 @@ def unpacked(arrays: Mapping[str, NDArray[Any]], pipeline: SeriesPipeline) -> Ta
     if any(arrays[n].shape != (rows,) or arrays[n].dtype != kind for n, kind in wanted.items()):
         raise BundleError("the kept rows have arrays of another shape or type than they must")
     series, moment = arrays["series"], arrays["moment"]
-    far = (np.abs(moment.astype(np.float64)) > 2**53).any() if rows else False
-    if far or ((series < 0) | (series >= len(pipeline.names_))).any() or (moment == NEVER).any():
+    plain = pipeline.order is None or pipeline.time_.writing_.pattern in COUNTED
+    far = (moment < (-(2**53) if plain else FIRST)) | (moment > (2**53 if plain else LAST))
+    if (far | (series < 0) | (series >= len(pipeline.names_))).any():
         raise BundleError("the kept rows name series or moments that there are not")
     found: dict[str, Column] = {}
     if pipeline.order is not None:

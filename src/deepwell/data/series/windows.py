@@ -30,13 +30,15 @@ MOST_ANSWERS = 20_000
 class Flat:
     """What windows are cut from: the places of a Grid.
 
-    value (total, T) float32 standardised, 0 where not seen; seen (total, T) uint8. known, beside: (total, features) float32;
+    value (total, T) float32 standardised, 0 where not seen; seen (total, T) uint8; truth (total, T) uint8: seen, and of the part
+    itself, not of its history: what a window may ask for. known, beside: (total, features) float32;
     static (series, features) float32. offset, factor: (series, T). series: (series,) number among those of training,
     -1: unknown. first: (series,) index of the frequency at place start (series + 1,).
     """
 
     value: NDArray[np.float32]
     seen: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
     known: NDArray[np.float32]
     beside: NDArray[np.float32]
     static: NDArray[np.float32]
@@ -112,7 +114,9 @@ class HistoryWindows(Examples):
             arrays["static"] = flat.static[owner]
         if not self._asked:
             until = places.until[index]
-            arrays |= {"future": future(flat.value, until), "future.seen": future(flat.seen, until)}
+            arrays |= {"future": future(flat.value, until), "future.seen": future(flat.truth, until)}
+            if flat.truth is not flat.seen:  # what others own is not shown
+                arrays["future"] *= arrays["future.seen"]
         arrays |= {"future.offset": flat.offset[owner], "future.factor": flat.factor[owner]}
         arrays |= {"series": flat.series[owner], "origin": origin - start + flat.first[owner]}
         if self._names is not None:
@@ -127,7 +131,7 @@ def rolling(
 
     Where rows came before (history), the past may reach into them, and is short where they are few; else a whole context must
     come first. A part with fewer own steps than the horizon has one window, whose other steps are not asked; training has none.
-    Windows without a value in the past or in the future are left out. own: (rows,); seen: (total, T).
+    Windows without a value in the past, or one of an own row in the future, are left out. own: (rows,); seen: (total, T).
     """
     low, high = grid.ranges(own)
     begin, has = grid.start[:-1], high > low
@@ -142,8 +146,9 @@ def rolling(
     block = within // horizon
     unit = owner * (int(block.max(initial=0)) + 1) + block
     until = np.minimum(origin + horizon, high[owner])
-    values = np.concatenate([[0], np.cumsum(seen.any(axis=1))])
-    some = values[until] > values[origin]
+    mine = np.append(own, False)[grid.rows]  # a gap is nobody's
+    values, truths = (np.concatenate([[0], np.cumsum(s)]) for s in (seen.any(axis=1), seen.any(axis=1) & mine))
+    some = truths[until] > truths[origin]
     some &= values[origin] > values[np.maximum(origin - context, begin[owner])]
     return Places(origin, owner, until, unit).take(some), np.flatnonzero(has & (count == 0))
 

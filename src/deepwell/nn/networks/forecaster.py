@@ -39,6 +39,8 @@ BELIEVED = 0.5
 """Share of the transformer in `future.value`, as long as no share was chosen on data that training did not use."""
 TINY, LARGEST = 1e-6, 20.0
 """The least value of which a logarithm is taken, and the largest logarithm that is answered."""
+LANES = 16
+"""Numbers that processors work on at once, at the most."""
 OWN_FEATURES = 2
 """What a window says of itself beside its shape: how wide it is, and how rough."""
 
@@ -99,10 +101,18 @@ class LinearFamily(nn.Module):
         grows = self.growth > 0
         x = torch.where(grows, (x + shift).clamp(min=TINY).log(), x)
         if past is None or future is None:
-            answer = x @ self.weight
+            answer = _times(x, self.weight)
         else:
-            answer = (x - (past @ self.effect).transpose(1, 2)) @ self.weight + (future @ self.effect).transpose(1, 2)
+            behind, ahead = (_times(known, self.effect).transpose(1, 2) for known in (past, future))
+            answer = _times(x - behind, self.weight) + ahead
         return torch.where(grows, answer.clamp(max=LARGEST).exp() - shift, answer)
+
+
+def _times(rows: Tensor, matrix: Tensor) -> Tensor:
+    """rows @ matrix, where a row's answer depends on no other row: of fewer columns than LANES, or such as do not fill them, some
+    libraries add up the terms of a row in another order where it stands elsewhere."""
+    columns = matrix.shape[1]
+    return (rows @ functional.pad(matrix, (0, -columns % LANES)))[..., :columns]
 
 
 class Forecaster(nn.Module):
