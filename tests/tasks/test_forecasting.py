@@ -217,7 +217,7 @@ def test_a_run_from_file_to_forecast(tmp_path):
     assert not any(answers["problem"])
     nothing = Table({"day": np.empty(0, object), "sold": np.empty(0)})
     assert len(run.model.predict(nothing)["day"]) == 0
-    with pytest.raises(DataError, match="the series has 9 steps; .* are needed: .* to look back on and 7 to forecast"):
+    with pytest.raises(DataError, match=r"the series has 9 steps; .* are needed: .* to look back on and 7 to forecast"):
         run.model.score(series(9))
     private = deepwell.train(str(path), no_tail=True, **options)
     with pytest.raises(DataError, match="keeps no rows"):

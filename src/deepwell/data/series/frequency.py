@@ -1,8 +1,9 @@
 """Frequency: the regular grid that the moments of a series stand on, found out from them; and what a calendar says of it.
 
-Unusual: a grid is not only a number of seconds. Months (also quarters and years, by their first day, any other day, their last
-or their last business day; the 30th is the last of February) and business days are grids of their own, so that February is no gap and a weekend no missing value. Holidays of business
-days are gaps like any other: which days are holidays depends on the country, and nobody asked which.
+Unusual: a grid is not only a number of seconds. Months (also quarters and years, by their first day, any other day, their
+last or their last business day; the 30th is the last of February) and business days are grids of their own, so that February
+is no gap and a weekend no missing value. Holidays of business days are gaps like any other: which days are holidays depends
+on the country, and nobody asked which.
 """
 
 from __future__ import annotations
