@@ -59,7 +59,7 @@ def our_windows(case: Case) -> HistoryWindows:
     seen, none = np.ones(values.shape, np.uint8), np.zeros((case.steps, 0), np.float32)
     offset, factor = np.zeros((1, case.targets)), np.ones((1, case.targets))
     flat = Flat(
-        values, seen, marks, none, none[:1], offset, factor,
+        values, seen, seen, marks, none, none[:1], offset, factor,
         series=np.zeros(1, np.int64), start=np.array([0, case.steps]), first=np.zeros(1, np.int64),
     )  # fmt: skip
     origin = np.arange(CONTEXT, case.steps - HORIZON + 1)
