@@ -97,7 +97,9 @@ def _held(column: NDArray[Any]) -> Tensor:
 
 
 def _shared(column: NDArray[Any]) -> Tensor:
-    """A tensor over the array's own memory, also where that is read-only (torch only warns, and nothing here writes)."""
+    """A tensor over the column's own memory, also where that is read-only (torch only warns, and nothing here writes)."""
+    if column.flags.writeable:
+        return torch.from_numpy(column)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(column)
