@@ -56,7 +56,6 @@ class GenerationConfig(Recipe):
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 1e-3
     weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.0
     schedule: Annotated[str, Knob("how the step size falls", choices=SCHEDULES)] = "linear"
-    ema: Annotated[float, Knob("how slowly averaged weights follow; 0: none", "", 0.0, 0.99999)] = 0.999
     noise: Annotated[int, Knob("random values that a picture is made from", "values", 1, 4096)] = 64
     penalty: Annotated[float, Knob("of the critic's gradient, a factor", "", 0.0, 1e6, True)] = 1.0
     image_size: Annotated[int, Knob("longest side of the pictures that are made", "pixels", 8, 256)] = 64

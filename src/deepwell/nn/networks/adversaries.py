@@ -112,7 +112,7 @@ class Critic(nn.Module):
 
 
 class Adversaries(nn.Module):
-    """Array `noise` (n, z), and `label` (n,) where there are classes -> `picture` (n, c, h, w) from 0 to 255.
+    """Array `noise` (n, z), and `label` (n,) where there are classes -> `picture` (n, c, h, w) from 0 to 255, in training beyond.
 
     size: (channels, height, width). The critic is `critic(pictures, labels)`, for training alone. Call `features`: `picture`
     (n, c, h, w), 0 to 255 -> `features` (n, f), by the judge that is given; its parameters are not to be trained.
@@ -129,7 +129,9 @@ class Adversaries(nn.Module):
     def forward(self, arrays: Mapping[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
         """See the class."""
         made = self.generator(arrays["noise"], arrays.get("label")).float()
-        return {"picture": (made.clamp(-1.0, 1.0) + 1.0) * 127.5}, state
+        if not self.training:  # where values are cut off nothing could be learnt
+            made = made.clamp(-1.0, 1.0)
+        return {"picture": (made + 1.0) * 127.5}, state
 
     def features(self, arrays: Mapping[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
         """See the class."""
