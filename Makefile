@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DEEPWELL_DATA ?= $(abspath ../shared/data)
 
-.PHONY: demo test lint bench bench-runs bench-language bench-keras faults conformance docs clean
+.PHONY: demo test lint bench bench-runs bench-language bench-places bench-keras faults conformance docs clean
 
 # torch first and pinned: an unpinned install draws gigabytes of CUDA packages.
 .venv/installed: pyproject.toml constraints.txt
@@ -13,7 +13,7 @@ export DEEPWELL_DATA ?= $(abspath ../shared/data)
 	touch $@
 
 .venv/developing: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,text]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,text,vision]"
 	touch $@
 
 demo: .venv/installed
@@ -49,6 +49,10 @@ bench-runs: .venv/installed
 # What the engine of language gains: cache, beams, training.
 bench-language: .venv/installed
 	$(BIN)/python -m benchmarks.language
+
+# Windows of series, pictures with boxes, and what is done with boxes, beside the usual ways.
+bench-places: .venv/developing
+	$(BIN)/python -m benchmarks.places
 
 # Keras lives apart: its libraries and ours do not share versions.
 bench-keras: .venv-keras/installed
