@@ -246,3 +246,12 @@ def test_classic_series_are_read_as_they_are(name, words, season, parts):
     pipeline = task.pipeline(None).fit(cut.train.rows)
     assert (pipeline.frequency_.words, pipeline.season_) == (words, season)
     assert task.examples(cut.train, pipeline).count > 0
+
+
+def test_rows_after_the_end_of_the_test_are_not_counted_as_used(tmp_path):
+    table = series(200)
+    run = deepwell.train(
+        table, split="100/40/40 rows", horizon=7, steps=2, device="cpu", out=str(tmp_path), sinks=(), task="forecasting"
+    )
+    counted = next(e for e in run.events if e["event"] == "rejected")
+    assert (counted["read"], counted["used"]) == (200, 180)

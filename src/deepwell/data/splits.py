@@ -45,6 +45,7 @@ class Parts:
     """The four parts, in table order. assignment: (rows,) index into PARTS. notes: what a reader of the proof must know.
 
     cut: the table whose rows `assignment` is about, where rows were cut into pieces; None: the table that was given.
+    left_out: rows that were given and are in no part.
     """
 
     train: Part
@@ -55,6 +56,7 @@ class Parts:
     notes: tuple[str, ...]
     assignment: Assignment
     cut: Table | None = None
+    left_out: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -135,7 +137,7 @@ def _by_time(table: Table, schema: Schema, assignment: Assignment, rule: SplitRu
     after = len(table) - len(kept)
     whole = gathered(table, kept)
     parts = _parts(whole, found[kept], rule, reason, [f"{after:,} rows after the end of the test are left out"])
-    return replace(parts, cut=whole)
+    return replace(parts, cut=whole, left_out=after)
 
 
 def _authors(table: Table, schema: Schema, notes: list[str]) -> tuple[Assignment, str]:

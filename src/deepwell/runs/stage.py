@@ -207,8 +207,7 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
     }
     write_file(directory.schema, strict_json.write(task.schema.to_json()))
     counts = {part: prepared.examples[part].count for part in PARTS}
-    assignment = np.asarray(parts.assignment)  # below 0: in no part, such as after the end of the test
-    digits = np.where(assignment < 0, ord("-"), assignment + ord("0")).astype(np.uint8).tobytes().decode("ascii")
+    digits = (np.asarray(parts.assignment) + ord("0")).astype(np.uint8).tobytes().decode("ascii")
     rows = [digits[i : i + ROWS_A_LINE] for i in range(0, len(digits), ROWS_A_LINE)]
     split: dict[str, Any] = {
         "reason": parts.reason,
@@ -230,7 +229,7 @@ def open_record(stage: Stage, data: Any, command: Sequence[str]) -> None:
         {
             "event": "rejected",
             "read": prepared.rows_read,
-            "used": prepared.rows_read - len(prepared.rejected) - int((assignment < 0).sum()),
+            "used": prepared.rows_read - len(prepared.rejected) - parts.left_out,
             "count": len(prepared.rejected),
             "rows": [{"where": r.where, "reason": r.reason} for r in prepared.rejected[:100]],
         }
