@@ -77,3 +77,24 @@ def test_players_meet_at_the_board(players, models):
         dw.compare(players[0], players[2])
     with pytest.raises(DataError, match="different tasks"):
         dw.compare(players[0], models[0])
+
+
+def test_test_rows_that_are_compared_on_are_counted_as_opened(tmp_path):
+    table, path = rows(), tmp_path / "all.csv"
+    lines = [f"{a},{b},{label}" for a, b, label in zip(table["a"], table["b"], table["label"], strict=True)]
+    path.write_text("\n".join(["a,b,label", *lines]))
+    made = [
+        str(dw.train(str(path), target="label", steps=5, seed=s, device="cpu", out=str(tmp_path), sinks=()).path)
+        for s in (0, 1)
+    ]
+    first, again = (dw.compare(*made, str(path)).note for _ in range(2))
+    assert "test rows of the first, now opened 2 times" in first
+    assert "the second was trained on some of these rows" in first
+    assert "now opened 3 times" in again
+
+
+def test_a_model_that_writes_needs_rows_too(tmp_path):
+    words = Table({"text": np.array(["one two three four five six. " * 60] * 3, object)})
+    model = dw.train(words, task="text_generation", steps=1, size="tiny", device="cpu", out=str(tmp_path), sinks=())
+    with pytest.raises(DataError, match="compared on labelled rows"):
+        dw.compare(str(model.path), str(model.path))

@@ -139,6 +139,8 @@ class NoRequest:
 
 SCHEDULES = ("linear", "cosine", "constant", "one-cycle", "plateau")
 """How the step size may fall; `training.schedules` says what each is."""
+OPTIMISERS = ("adamw", "adam", "sgd", "rmsprop", "muon")
+"""How gradients may move the weights; `training.rules` and `training.muon` say what each is."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,7 @@ class Recipe:
     size: Annotated[str, Knob("size of the network", choices=("auto", "tiny", "small", "base", "large"))] = "auto"
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 30.0
     batch_size: Annotated[int, Knob("examples per step; 0: chosen by data and network", "examples", 0, 1_000_000)] = 0
-    optimiser: Annotated[
-        str, Knob("how gradients move the weights", choices=("adamw", "adam", "sgd", "rmsprop", "muon"))
-    ] = "adamw"
+    optimiser: Annotated[str, Knob("how gradients move the weights", choices=OPTIMISERS)] = "adamw"
     momentum: Annotated[
         float | None, Knob("memory of past gradients; none: sgd 0.9, muon 0.95, rmsprop 0", "", 0.0, 0.999)
     ] = None

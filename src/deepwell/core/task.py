@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from deepwell.core.batch import Batch, Encoded
 from deepwell.core.config import NoRequest, Recipe
-from deepwell.core.errors import BundleError
+from deepwell.core.errors import BundleError, DataError
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
@@ -347,13 +347,13 @@ class Task(ABC):
 
     def match(
         self, runner: Runner, other: Runner, batch: Batch, pipeline: Pipeline, theirs: Task
-    ) -> NDArray[np.float64] | None:
+    ) -> NDArray[np.float64]:
         """Points (n,) of two models that meet directly on test examples, such as at a board: 1 won, 1/2 a draw, 0 lost.
 
-        theirs: the other model's task. Default None: models are compared by their metrics on labelled rows. Raises DataError
-        where the two cannot meet.
+        theirs: the other model's task. Only tasks that have it are asked; others are compared by their metrics on labelled rows.
+        Raises DataError where the two cannot meet.
         """
-        return None
+        raise DataError("these models cannot meet")
 
     def baselines(self) -> Sequence[Baseline]:
         """What the network has to beat. At least one is trivial."""

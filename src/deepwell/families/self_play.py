@@ -232,7 +232,7 @@ class SelfPlay(Task):
 
     def match(
         self, runner: Runner, other: Runner, batch: Batch, pipeline: Pipeline, theirs: Task
-    ) -> NDArray[np.float64] | None:
+    ) -> NDArray[np.float64]:
         """One game from each opening with either colour. Raises DataError for different games."""
         if not isinstance(theirs, SelfPlay) or type(theirs.game) is not type(self.game):
             raise DataError("these models play different games")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from deepwell.evaluation.measure import measure
 from deepwell.evaluation.players import elo
 from deepwell.runs.labels import renamed
 from deepwell.runs.options import reread
+from deepwell.runs.reopen import Evaluation, counted
 from deepwell.runtime.batches import KEY
 from deepwell.runtime.predictor import Predictor, load
 from deepwell.tracking.directory import sealed
@@ -73,26 +74,37 @@ def compare(
         )
     if data is None:
         return _match(one, two)
-    examples, used = zip(*(_examples(model, data, maps or {}, reading or {}) for model in (one, two)), strict=True)
-    common = np.intersect1d(*used)
+    tables = [_read(model, data, maps or {}, reading or {}) for model in (one, two)]
+    examples = [m.task.examples(Part("test", t), m.pipeline) for m, t in zip((one, two), tables, strict=True)]
+    used = [np.arange(e.count or 0) if e.rows is None else np.asarray(e.rows) for e in examples]
+    common = np.intersect1d(used[0], used[1])
     if not len(common):
         raise DataError("there is no row that both models can use")
     chosen = [Picked(e, np.flatnonzero(np.isin(rows, common))) for e, rows in zip(examples, used, strict=True)]
     columns = [measure(m.task, m.runner, e, m.pipeline) for m, e in zip((one, two), chosen, strict=True)]
     metrics = [model.task.metrics(model.pipeline) for model in (one, two)]
     shared = [m for m in metrics[0] if m.name in {other.name for other in metrics[1]}]
-    return _told(shared, [{m.name: m for m in metrics[1]}[m.name] for m in shared], columns, chosen)
+    told = _told(shared, [{m.name: m for m in metrics[1]}[m.name] for m in shared], columns, chosen)
+    return replace(told, note=_opened((first, second), tables, (told.first, told.second)))
 
 
-def _examples(model: Predictor, data: Any, maps: Mapping[str, str], reading: Mapping[str, Any]) -> tuple[Examples, Any]:
-    """The examples that a model makes of labelled data, and the row of each (its number where examples are not rows)."""
+def _read(model: Predictor, data: Any, maps: Mapping[str, str], reading: Mapping[str, Any]) -> Table:
+    """Labelled data as a model reads them."""
     model.reading = reread(model.reading, reading)
     table = model.read(data, targets=True)
-    if maps:
-        table = renamed(table, [t.name for t in model.schema.targets], maps)
-    examples = model.task.examples(Part("test", table), model.pipeline)
-    count = examples.count or 0
-    return examples, np.arange(count) if examples.rows is None else np.asarray(examples.rows)
+    return renamed(table, [t.name for t in model.schema.targets], maps) if maps else table
+
+
+def _opened(paths: Sequence[Path], tables: Sequence[Table], scores: Sequence[Sequence[Score]]) -> str:
+    """What is to be said where the data are those of a model's own run: its test part has been opened again, and is counted."""
+    said = []
+    for which, path, table, own in zip(("first", "second"), paths, tables, scores, strict=True):
+        found = counted(sealed(path), table, Evaluation(list(own), [], len(table)))
+        if found.opened:
+            said.append(f"these are test rows of the {which}, now opened {found.opened} times")
+        if found.trained_on:
+            said.append(f"the {which} was trained on some of these rows: its scores are too good")
+    return "; ".join(said)
 
 
 def _told(
@@ -115,11 +127,11 @@ def _told(
 
 def _match(one: Predictor, two: Predictor) -> Comparison:
     """Both models against each other. Raises DataError where the task knows no such thing."""
-    examples = one.task.examples(Part("test", Table({})), one.pipeline) if not one.task.asks_rows else None
-    batch = None if examples is None or not examples.count else examples.take(np.arange(examples.count), KEY)
-    points = None if batch is None else one.task.match(one.runner, two.runner, batch, one.pipeline, two.task)
-    if points is None or examples is None:
+    if type(one.task).match is Task.match:
         raise DataError("these models are compared on labelled rows: name a file with them")
+    examples = one.task.examples(Part("test", Table({})), one.pipeline)
+    batch = examples.take(np.arange(examples.count or 0), KEY)
+    points = one.task.match(one.runner, two.runner, batch, one.pipeline, two.task)
     metric = Metric("points", "share", "higher", lambda c, w: np.asarray((w @ c["points"]) / w.sum(axis=1)))
     sides = [{"points": points}, {"points": 1 - points}]
     stronger = elo(float(points.mean()), len(points))

@@ -65,13 +65,17 @@ def evaluate(
     if maps:
         table = renamed(table, [t.name for t in predictor.schema.targets], maps)
     scores, rejected = predictor.measured(table)
-    found = Evaluation(scores, rejected, len(table) + len(table.rejected))
+    return counted(model, table, Evaluation(scores, rejected, len(table) + len(table.rejected)))
+
+
+def counted(model: Path, table: Table, found: Evaluation) -> Evaluation:
+    """The counter in the record of the model's run is raised when the data hold files whose rows the run tested on.
+
+    A model that lies outside of its run has none.
+    """
     directory = RunDirectory(model.parent)
-    return _counted(directory, table, found) if directory.record.is_file() else found
-
-
-def _counted(directory: RunDirectory, table: Table, found: Evaluation) -> Evaluation:
-    """The counter in the record is raised when the data hold files whose rows the run tested on."""
+    if not directory.record.is_file():
+        return found
     split = strict_json.read(directory.split.read_bytes(), str(directory.split), DataError, SPLIT_LIMIT)
     parts = {
         part for digest in file_parts(table, np.zeros(len(table), np.int8)) for part in split["files"].get(digest, ())

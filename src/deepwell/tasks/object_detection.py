@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import Batch
-from deepwell.core.config import SCHEDULES, Knob, Recipe
+from deepwell.core.config import OPTIMISERS, SCHEDULES, Knob, Recipe
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Schema
 from deepwell.core.keys import Key
@@ -75,9 +75,7 @@ class DetectionConfig(Recipe):
     ] = 0
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 400.0
     batch_size: Annotated[int, Knob("pictures per step; 0: chosen by data and network", "pictures", 0, 1_000_000)] = 8
-    optimiser: Annotated[
-        str, Knob("how gradients move the weights", choices=("adamw", "adam", "sgd", "rmsprop", "muon"))
-    ] = "muon"
+    optimiser: Annotated[str, Knob("how gradients move the weights", choices=OPTIMISERS)] = "muon"
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 2e-2
     weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.05
     schedule: Annotated[str, Knob("how the step size falls", choices=SCHEDULES)] = "linear"

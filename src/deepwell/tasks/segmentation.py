@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import Batch
-from deepwell.core.config import SCHEDULES, Knob, Recipe
+from deepwell.core.config import OPTIMISERS, SCHEDULES, Knob, Recipe
 from deepwell.core.errors import ConfigError, nearest
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Field, Schema
@@ -59,9 +59,7 @@ class SegmentationConfig(Recipe):
 
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 300.0
     batch_size: Annotated[int, Knob("windows per step; 0: chosen by data and network", "examples", 0, 1_000_000)] = 4
-    optimiser: Annotated[
-        str, Knob("how gradients move the weights", choices=("adamw", "adam", "sgd", "rmsprop", "muon"))
-    ] = "muon"
+    optimiser: Annotated[str, Knob("how gradients move the weights", choices=OPTIMISERS)] = "muon"
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 2e-2
     weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.05
     warmup: Annotated[float, Knob("share of the run in which the step size rises", "share", 0.0, 0.9)] = 0.1

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import Batch, IntArray, Ragged
-from deepwell.core.config import SCHEDULES, Knob, Recipe
+from deepwell.core.config import OPTIMISERS, SCHEDULES, Knob, Recipe
 from deepwell.core.errors import ConfigError
 from deepwell.core.examples import Examples, Windows
 from deepwell.core.fields import Field, Schema
@@ -88,9 +88,7 @@ class LanguageConfig(Recipe):
     ] = None
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 50.0
     batch_size: Annotated[int, Knob("windows per step; 0: chosen by data", "windows", 0, 1_000_000)] = 16
-    optimiser: Annotated[
-        str, Knob("how gradients move the weights", choices=("adamw", "adam", "sgd", "rmsprop", "muon"))
-    ] = "muon"
+    optimiser: Annotated[str, Knob("how gradients move the weights", choices=OPTIMISERS)] = "muon"
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 8e-3
     weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.1
     warmup: Annotated[float, Knob("share of the run in which the step size rises", "share", 0.0, 0.9)] = 0.03

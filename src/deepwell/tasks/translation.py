@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import STRIDE, Batch, Encoded, IntArray, Ragged
-from deepwell.core.config import SCHEDULES, Knob, Recipe
+from deepwell.core.config import OPTIMISERS, SCHEDULES, Knob, Recipe
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key, permutation
@@ -72,9 +72,7 @@ class TranslationConfig(Recipe):
     """The knobs of text to text."""
 
     epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 60.0
-    optimiser: Annotated[
-        str, Knob("how gradients move the weights", choices=("adamw", "adam", "sgd", "rmsprop", "muon"))
-    ] = "muon"
+    optimiser: Annotated[str, Knob("how gradients move the weights", choices=OPTIMISERS)] = "muon"
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 1e-2
     warmup: Annotated[float, Knob("share of the run in which the step size rises", "share", 0.0, 0.9)] = 0.1
     schedule: Annotated[str, Knob("how the step size falls", choices=SCHEDULES)] = "linear"

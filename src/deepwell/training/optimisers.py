@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from deepwell.core.config import Recipe
+from deepwell.core.config import OPTIMISERS, Recipe
 from deepwell.core.errors import ConfigError, nearest
 from deepwell.nn.treatment import treatment
 from deepwell.training.muon import Muon, hidden
 from deepwell.training.rules import SGD, Adam, Part, RMSprop, Rule
 
-NAMES = ("adamw", "adam", "sgd", "rmsprop", "muon")
 MOMENTUM = {"sgd": 0.9, "muon": 0.95}
 """The momentum of those that have one, where the recipe leaves it open; 0 elsewhere."""
 NEVER_DECAYED = (
@@ -44,8 +43,8 @@ def make(network: nn.Module, names: Sequence[str], recipe: Recipe, fused: bool) 
     from the gradient in adamw and muon, L2 in sgd and rmsprop, none in adam. Raises ConfigError for another name.
     """
     name = recipe.optimiser
-    if name not in NAMES:
-        raise ConfigError(f"there is no optimiser {name!r}{nearest(name, NAMES)}")
+    if name not in OPTIMISERS:
+        raise ConfigError(f"there is no optimiser {name!r}{nearest(name, OPTIMISERS)}")
     parameters, decaying = dict(network.named_parameters()), matrices(network)
     momentum = MOMENTUM.get(name, 0.0) if recipe.momentum is None else recipe.momentum
     rule: Rule = Adam(fused)

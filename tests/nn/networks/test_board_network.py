@@ -2,7 +2,7 @@
 
 import torch
 
-from deepwell.nn.networks.board import BoardNetwork, multiplications
+from deepwell.nn.networks.board import BoardNetwork
 
 
 def test_at_first_all_moves_and_results_are_alike():
@@ -24,9 +24,7 @@ def test_the_value_is_the_chance_to_win_less_that_to_lose():
     assert outputs["value"].abs().max() <= 1
 
 
-def test_it_is_built_without_memory_and_its_work_is_known():
+def test_it_is_built_without_memory():
     with torch.device("meta"):
         network = BoardNetwork((2, 6, 7), 7, 32, 3)
     assert all(t.is_meta for t in network.state_dict().values())
-    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3)]
-    assert multiplications((2, 6, 7), 32, 3) == sum(42 * c.weight.numel() for c in convolutions)

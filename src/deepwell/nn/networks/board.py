@@ -49,9 +49,3 @@ class BoardNetwork(nn.Module):
         chances = self.value(hidden)
         shares = chances.float().softmax(1)
         return {"policy": policy, "chances": chances, "value": shares[:, 0] - shares[:, 2]}, state
-
-
-def multiplications(board: tuple[int, int, int], width: int, blocks: int) -> int:
-    """Multiply-adds of one board, the heads left out."""
-    planes, height, side = board
-    return 9 * height * side * width * (planes + 2 * blocks * width)
