@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from deepwell.core.batch import Encoded, Ragged
-from deepwell.core.config import SCHEDULES, Recipe
+from deepwell.core.config import OPTIMISERS, SCHEDULES, Recipe
 from deepwell.core.errors import RunError
 from deepwell.core.examples import RowExamples
 from deepwell.core.keys import Key
@@ -25,7 +25,6 @@ from deepwell.training.budget import Budget
 from deepwell.training.checkpoints import Checkpoint, Checkpoints, latest
 from deepwell.training.decisions import Decision, Decisions
 from deepwell.training.loop import Job, Loop, fit
-from deepwell.training.optimisers import NAMES
 from deepwell.training.plan import Plan
 
 ROWS, BATCH = 72, 8
@@ -222,7 +221,7 @@ def recipe(**knobs):
 
 WATCHED = {"judge": judged(rows(40)), "watch": "loss"}
 CASES = {
-    **{f"{name}": {"recipe": recipe(optimiser=name), **WATCHED} for name in NAMES},
+    **{f"{name}": {"recipe": recipe(optimiser=name), **WATCHED} for name in OPTIMISERS},
     **{f"sgd momentum {m}": {"recipe": recipe(optimiser="sgd", momentum=m, nesterov=bool(m))} for m in (0.0, 0.8)},
     "rmsprop with momentum": {"recipe": recipe(optimiser="rmsprop", momentum=0.5)},
     **{schedule: {"recipe": recipe(schedule=schedule), **WATCHED} for schedule in SCHEDULES},

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from deepwell.core.config import Recipe, options
+from deepwell.core.config import OPTIMISERS, Recipe, options
 from deepwell.core.errors import ConfigError
 from deepwell.nn.treatment import Treatment, treat, treatment
 from deepwell.training.muon import QUINTIC, ROUNDS, hidden, orthogonal
-from deepwell.training.optimisers import NAMES, gradient_norm, make, matrices, moments
+from deepwell.training.optimisers import gradient_norm, make, matrices, moments
 
 DECAY = 0.1
 MUON = {"adjust_lr_fn": "match_rms_adamw", "weight_decay": DECAY}
@@ -97,7 +97,7 @@ def test_muon_leaves_the_rest_to_adamw(way):
 
 
 @ways
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("bad", [{0}, {1, 3}])
 def test_a_bad_step_changes_no_bit(name, way, bad):
     network, other = Two(), Two()
@@ -113,7 +113,7 @@ def test_a_bad_step_changes_no_bit(name, way, bad):
 
 
 @ways
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 def test_state_goes_on_bit_for_bit(name, way):
     network, other = Two(), Two()
     ours, restored = optimiser(network, name, way), optimiser(other, name, way)
@@ -135,7 +135,7 @@ def test_what_is_remembered_has_torchs_names():
 
 
 @ways
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 def test_a_parameter_without_gradient_stays_and_counts_no_step(name, way):
     network, alone = Two(), Two()
     ours, theirs = optimiser(network, name, way), optimiser(alone, name, way)
@@ -152,7 +152,7 @@ def test_a_parameter_without_gradient_stays_and_counts_no_step(name, way):
     assert not torch.equal(network.wide.weight, alone.wide.weight)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 def test_lr_scale_of_a_parameter(name):
     network, start = Two(), Two()
     treat(network.tall.weight, lr_scale=0.0)
@@ -199,7 +199,7 @@ def test_only_matrices_decay():
     assert matrices(Net()) == {"line.weight", "conv.weight"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 def test_only_matrices_shrink(name):
     network = Net()
     before = {n: p.detach().clone() for n, p in network.named_parameters()}
@@ -265,12 +265,12 @@ def test_muon_moves_a_kernel_as_a_matrix_in_any_memory_layout():
 
 def test_optimisers_by_name():
     knob = next(o for o in options(Recipe) if o.name == "optimiser")
-    assert knob.knob.choices == NAMES
+    assert knob.knob.choices == OPTIMISERS
     with pytest.raises(ConfigError, match="there is no optimiser 'adamm'; did you mean 'adam"):
         optimiser(Two(), "adamm")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 @ways
 def test_finds_the_least_of_a_bowl(name, way):
     network = Two()

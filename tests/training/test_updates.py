@@ -6,13 +6,12 @@ import torch
 from torch import nn
 
 from deepwell.core.batch import Batch
-from deepwell.core.config import Recipe
+from deepwell.core.config import OPTIMISERS, Recipe
 from deepwell.core.errors import ConfigError
 from deepwell.core.keys import Key
 from deepwell.core.task import Loss, Update
 from deepwell.losses import squared_error
 from deepwell.training.averaging import tensors
-from deepwell.training.optimisers import NAMES
 from deepwell.training.plan import Plan
 from deepwell.training.updates import Updater
 
@@ -105,7 +104,7 @@ def assert_same(first, second):
 
 
 @kinds
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("bad_at", [0, 3])
 @pytest.mark.parametrize("reads_flag", [True, False])
 def test_a_poisoned_batch_leaves_no_trace(kind, name, bad_at, reads_flag):
