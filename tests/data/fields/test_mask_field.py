@@ -1,48 +1,19 @@
 """mask: whatever form masks come in, each pixel becomes the index of its class; what is no class is named, never guessed."""
 
-import io
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
+from tests.data.fields.made_masks import fitted, indices, numbers, objects, png
 
 from deepwell.core.errors import BundleError, ConfigError, DataError
-from deepwell.core.fields import Field
 from deepwell.core.table import Legend, MaskFile
-from deepwell.data.fields import flat, mask_pixels
+from deepwell.data.fields import mask_pixels
 from deepwell.data.fields.mask import Mask
 
-FIELD = Field("mask", "mask", "target")
 ROAD, CAR, SKY = (128, 64, 128), (64, 0, 128), (128, 128, 128)
-
-
-def objects(*values):
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
-
-
-def png(picture, form="PNG"):
-    file = io.BytesIO()
-    picture.save(file, form)
-    return file.getvalue()
-
-
-def fitted(*cells, void=""):
-    return Mask(void).fit(objects(*cells), FIELD, is_target=True)
-
-
-def indices(kind, *cells):
-    parts, problems = kind.encode(objects(*cells))
-    assert not problems
-    return [flat.unpack(parts[""], row) for row in range(len(cells))]
-
-
-def numbers(*values):
-    return np.array([values], np.uint8)
 
 
 def test_numbers_are_classes_named_by_themselves_and_255_is_void():

@@ -5,41 +5,14 @@ import io
 import numpy as np
 import pytest
 from PIL import Image as Pillow
+from tests.data.fields.made_masks import fitted, indices, numbers, objects, png
 
 from deepwell.core.errors import DataError
-from deepwell.core.fields import Field
 from deepwell.core.table import Legend, MaskFile
-from deepwell.data.fields import flat, mask_meaning
+from deepwell.data.fields import mask_meaning
 from deepwell.data.fields.mask import Mask
 
-FIELD = Field("mask", "mask", "target")
 ROAD, CAR = (128, 64, 128), (64, 0, 128)
-
-
-def objects(*values):
-    column = np.empty(len(values), object)
-    column[:] = values
-    return column
-
-
-def png(picture):
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
-
-
-def fitted(*cells, void=""):
-    return Mask(void).fit(objects(*cells), FIELD, is_target=True)
-
-
-def indices(kind, *cells):
-    parts, problems = kind.encode(objects(*cells))
-    assert not problems
-    return [flat.unpack(parts[""], row) for row in range(len(cells))]
-
-
-def numbers(*values):
-    return np.array([values], np.uint8)
 
 
 def shaped(share, shades):
