@@ -9,9 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks.outcomes import DATA, ROOT, Check, Row, against, run, spread
+from benchmarks.outcomes import DATA, ROOT, Check, Row, against, run, spread, trained
+from benchmarks.rows_games import GAMES
 from benchmarks.rows_language import LANGUAGE
 from benchmarks.rows_places import PLACES
+from benchmarks.rows_series import SERIES
 from benchmarks.streaming import streaming
 
 ADULT = DATA / "tabular" / "adult_census"
@@ -149,6 +151,11 @@ ROWS: Mapping[str, Check] = {
     "memory": memory,
     "streaming": streaming,
     "mnist-5m": mnist("5m", ">= 0.994", 5),
+    "autoencoder-5m": trained(
+        [str(MNIST), "--task", "autoencoder", "--set", "likelihood=bernoulli"], "5m", "nats", "<= 95", 1
+    ),
     **LANGUAGE,
     **PLACES,
+    **SERIES,
+    **GAMES,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from deepwell import tasks
+    from deepwell import keras, tasks
     from deepwell.core.errors import DeepwellError
     from deepwell.estimator import Estimator
     from deepwell.verbs.cache import cache
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from deepwell.verbs.verify import verify
 
 __all__ = [
-    "DeepwellError", "Estimator", "cache", "check", "compare", "demo", "doctor", "evaluate", "load", "predict", "report",
-    "resume", "show", "tasks", "train", "try_", "verify",
+    "DeepwellError", "Estimator", "cache", "check", "compare", "demo", "doctor", "evaluate", "keras", "load", "predict",
+    "report", "resume", "show", "tasks", "train", "try_", "verify",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'deepwell' has no attribute {name!r}")
-    if name == "tasks":  # the package of all applications: dw.tasks.names(), dw.tasks.find("tabular")
-        return importlib.import_module("deepwell.tasks")
+    if name in ("tasks", "keras"):  # packages: dw.tasks.names(), dw.keras.layers.Dense(10)
+        return importlib.import_module(f"deepwell.{name}")
     home = {"DeepwellError": "deepwell.core.errors", "Estimator": "deepwell.estimator"}.get(name, "deepwell.verbs")
     return getattr(importlib.import_module(home), name)
 

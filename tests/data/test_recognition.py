@@ -105,7 +105,7 @@ def test_pima_class_is_two_classes():
         ("x", objects([[1, 2, 3], ["a"]] * 50), "series", "ignore", "cells of this form"),
         ("x", objects([ImageFile("a.jpg")] * 100), "image", "input", "pictures in 100 rows"),
         ("x", np.zeros((100, 8, 8), np.uint8), "image", "input", "pictures in 100 rows"),
-        ("x", np.zeros((100, 8)), "vector", "ignore", "cells of this form (vector)"),
+        ("x", np.zeros((100, 8)), "vector", "ignore", "beside other columns: arrays of shape (8,)"),
     ],
 )  # fmt: skip
 def test_columns(name, column, kind, role, reason):

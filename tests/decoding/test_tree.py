@@ -77,6 +77,21 @@ def test_positions_are_searched_as_if_each_were_alone():
         assert alone.actions[0] == together.actions[row]
 
 
+def test_the_network_is_asked_once_for_all_leaves_of_a_simulation():
+    game, asked = ConnectFour(), []
+    states = played_on(game, game.start(40), Key(2), 8)
+    states = states[np.isnan(game.outcome(states))]
+
+    def judge(view):
+        asked.append(len(view))
+        return blind(view)
+
+    search(game, states, judge, Planning(50))
+    assert len(asked) <= 51
+    assert asked[0] == len(states) >= max(asked)
+    assert np.mean(asked) > 0.8 * len(states)
+
+
 def test_values_of_the_network_are_of_the_side_to_move():
     game = ConnectFour()
     states = game.start(1)

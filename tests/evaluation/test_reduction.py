@@ -52,6 +52,25 @@ def test_no_more_components_than_rows_or_values():
     assert runner.run("forward", {"inputs.number": values})[0]["codes"].shape == (2, 1)
 
 
+def test_components_of_rows_on_a_line_have_a_density():
+    values = np.linspace(-1, 1, 40, dtype=np.float32)[:, None] * np.array([[1.0, 2.0, 0.0]], np.float32)
+    pipeline = Sizes({"a": (1, 2), "b": (1, 2), "c": (1, 2)})
+    runner = components(NUMBERS, lambda p: 1, False).fit(examples(inputs_number=values), pipeline, Key(0))
+    asked = np.array([[0.1, 0.2, 0.0], [0.1, 0.2, 0.5]], np.float32)
+    weights = runner.run("forward", {"inputs.number": asked, "noise": np.zeros((1, 1, 1))})[0]["log_weight"][:, 0]
+    assert np.isfinite(weights).all()
+    assert weights[0] - weights[1] == pytest.approx(
+        0.5 * (0.5 / 0.01) ** 2, rel=1e-3
+    )  # half a unit away, at least 0.01 wide
+
+
+def test_windows_of_series_are_numbers_that_may_be_missing():
+    schema = Schema((Field("when", "time", "order"), Field("a", "number"), Field("b", "number")))
+    flat = Flat.sized(schema, {"window": (4, 2), "known": (0,), "series": (1,)})
+    assert (flat.values, flat.missing) == (8, (True,) * 8)
+    assert Flat.sized(Schema((Field("window", "category"),)), {"window": (3,)}).levels == (3,)
+
+
 def test_values_by_themselves_have_the_likelihood_of_their_own_distribution():
     values = rows()
     pipeline = Sizes({"a": (1, 2), "b": (1, 2), "c": (1, 2)})

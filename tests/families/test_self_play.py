@@ -13,7 +13,10 @@ from deepwell.core.keys import Key
 from deepwell.core.table import Part, Table
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.families.self_play import Question, SelfPlay
-from deepwell.families.self_played import SelfPlayConfig, SelfPlayed, blind, scattered
+from deepwell.families.self_play_past import FIRST
+from deepwell.families.self_played import SelfPlayConfig, SelfPlayed, blind, scattered, whole, window_of
+from deepwell.nn.networks.board import BoardNetwork
+from deepwell.nn.runner import TorchRunner
 from deepwell.tasks.game_playing import GameConfig, GamePlaying
 from deepwell.tasks.games.connect_four import ConnectFour
 from deepwell.tasks.games.tic_tac_toe import LINES, TicTacToe
@@ -94,6 +97,26 @@ def test_old_positions_make_room_for_new_ones():
     assert len(state["kept.results"]) == 256
 
 
+def test_the_window_grows_more_slowly_than_what_is_made():
+    assert [window_of(made) for made in (1, 500, 20_000)] == [1, 500, 20_000]
+    # By hand: 20,000 (1 + 0.4 (16^0.75 - 1) / 0.75) = 20,000 (1 + 0.4 * 7 / 0.75)
+    assert window_of(320_000) == int(20_000 * (1 + 0.4 * 7 / 0.75))
+    sizes = [window_of(made) for made in range(1000, 1_000_000, 5000)]
+    assert sizes == sorted(sizes)
+
+
+def test_only_the_latest_positions_are_taken_once_there_are_many(monkeypatch):
+    examples = advanced(SelfPlayed(TicTacToe(), SMALL), 60)
+    monkeypatch.setattr("deepwell.families.self_played.window_of", lambda made: 10)
+    made, kept = examples._made, examples._kept
+    latest = {whole(kept["states"][(made - 1 - back) % 256]).tobytes() for back in range(10)}
+    examples._symmetries = [None]
+    boards = examples.take(np.arange(200), Key(5)).arrays["view"]
+    allowed = {TicTacToe().view(np.frombuffer(state, np.int8).reshape(1, 9)).tobytes() for state in latest}
+    assert {board[None].tobytes() for board in boards} <= allowed
+    assert len({board.tobytes() for board in boards}) > 3
+
+
 def test_the_model_answers_a_position_told_by_its_moves():
     one = task(game="connect_four", search=64)
     pipeline = FieldPipeline(Schema())
@@ -135,7 +158,43 @@ def test_games_are_scored_against_every_opponent():
     assert set(searched) == {"points.random", "points.greedy", "points.minimax_2"}
     assert all(np.isin(points, (0, 0.5, 1)).all() and len(points) == 40 for points in searched.values())
     assert searched["points.random"].mean() > random["points.random"].mean() + 0.2
-    assert [m.name for m in one.metrics(pipeline)] == ["points_minimax_2", "points_greedy", "points_random"]
+    assert [m.name for m in one.metrics(pipeline)] == [
+        "points_minimax_2",
+        "points_greedy",
+        "points_random",
+        "wins_minimax_2",
+    ]
+
+
+def test_a_network_that_was_just_trained_meets_its_past_selves_from_some_openings():
+    one = task(search=4, simulations=2, depth=1, games=8, batch_size=16, reuse=50.0, capacity=256)
+    pipeline = FieldPipeline(Schema())
+    examples = one.examples(Part("train", Table({})), pipeline)
+    runner = TorchRunner(BoardNetwork((2, 3, 3), 9, 8, 1))
+    for step in (0, FIRST, 2 * FIRST):
+        examples.advance(runner, step, Key(step))
+    batch = one.examples(Part("test", Table({})), pipeline).take(np.arange(0, 200, 4), Key(0))
+    columns = one.measure(runner, batch, pipeline)
+    past = [name for name in columns if name.startswith("points.after")]
+    assert past == [f"points.after_{2 * FIRST}", f"points.after_{FIRST}"]
+    # The weights never changed, and each opening is played from both sides: half of all points.
+    assert np.nanmean(columns[past[0]]) == 0.5
+    assert np.isfinite(columns[past[0]]).sum() == 10
+    again = SelfPlayed(TicTacToe(), one.knobs)
+    again.restore({name: array.copy() for name, array in examples.state().items()})
+    assert list(again.past.runners(runner)) == [2 * FIRST, FIRST]
+    figure = one.figures({**columns, "unit": np.arange(50)}, pipeline)[0]
+    assert figure["data"]["labels"][-1] == f"itself after {FIRST} steps"
+    assert figure["data"]["values"][-1] == 0.0
+    assert set(one.measure(blind(9), batch, pipeline)) == {"points.random", "points.greedy", "points.minimax_1"}
+
+
+def test_games_won_are_counted_without_draws():
+    one = task(depth=2)
+    metrics = {m.name: m for m in one.metrics(FieldPipeline(Schema()))}
+    columns = {"points.minimax_2": np.array([1, 0.5, 0, 1])}
+    assert metrics["wins_minimax_2"].value(columns) == 0.5
+    assert metrics["points_minimax_2"].value(columns) == 0.625
 
 
 def test_rules_that_contradict_themselves_stop_the_run_in_words():

@@ -29,7 +29,7 @@ def run(tmp_path_factory):
 
 
 def test_the_record_has_points_against_every_opponent_and_the_bundle_answers_as_the_network_did(run):
-    assert list(run.scores) == ["points_minimax_1", "points_greedy", "points_random"]
+    assert list(run.scores) == ["points_minimax_1", "points_greedy", "points_random", "wins_minimax_1"]
     assert [e["name"] for e in run.events if e["event"] == "baseline"] == ["random moves", "search without a network"]
     first = run.model.predict()
     assert first["move"][0] in first["moves"][0]

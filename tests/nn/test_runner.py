@@ -100,3 +100,24 @@ def test_read_only_arrays_are_accepted():
     given.flags.writeable = False
     outputs, _ = TorchRunner(Net()).run("step", {"x": given})
     assert outputs["y"].shape == (2, 2)
+
+
+def test_a_lower_precision_is_that_of_the_products_inside_and_outputs_stay_whole():
+    torch.manual_seed(0)
+
+    class Product(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(64, 8)
+
+        def forward(self, arrays, state=None):
+            return {"y": self.layer(arrays["x"])}, None
+
+    module, x = Product(), np.random.default_rng(0).normal(size=(5, 64)).astype(np.float32)
+    exact, rough = (
+        TorchRunner(module, "cpu", p).run("forward", {"x": x})[0]["y"] for p in (torch.float32, torch.bfloat16)
+    )
+    assert rough.dtype == exact.dtype == np.float32
+    assert np.array_equal(rough, torch.from_numpy(rough).bfloat16().float().numpy())
+    assert not np.array_equal(rough, exact)
+    assert np.allclose(rough, exact, atol=0.05)

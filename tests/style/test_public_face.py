@@ -32,8 +32,8 @@ OPTIONS = {
 
 def test_public_names() -> None:
     assert deepwell.__all__ == [
-        "DeepwellError", "Estimator", "cache", "check", "compare", "demo", "doctor", "evaluate", "load", "predict", "report",
-        "resume", "show", "tasks", "train", "try_", "verify",
+        "DeepwellError", "Estimator", "cache", "check", "compare", "demo", "doctor", "evaluate", "keras", "load", "predict",
+        "report", "resume", "show", "tasks", "train", "try_", "verify",
     ]  # fmt: skip
 
 

@@ -97,13 +97,90 @@ def test_plain_ones_are_measured_by_their_error_beside_principal_components(form
     run = dw.train(
         table(), task="autoencoder", steps=600, device="cpu", out=str(tmp_path), set={"form": form}, sinks=()
     )
-    assert list(run.scores) == ["error"]
+    assert list(run.scores) == (["cleaned", "error"] if form == "denoising" else ["error"])
     names = [e["name"] for e in run.events if e["event"] == "baseline"]
     assert names == ["every value by itself", "principal components"]
     trivial = next(e for e in run.events if e["event"] == "baseline")
     assert run.scores["error"].value < trivial["scores"][0]["value"]
     told = [e for e in run.events if e.get("what") == "augmentation"]
     assert bool(told) == (form == "denoising")
+
+
+def bars(n, seed=0):
+    """Pictures of one bright bar, upright or lying."""
+    draws = np.random.default_rng(seed)
+    pictures = np.zeros((n, 8, 8, 1), np.uint8)
+    for picture, upright, place in zip(pictures, draws.random(n) < 0.5, draws.integers(0, 8, n), strict=True):
+        (picture.swapaxes(0, 1) if upright else picture)[place] = 255
+    return pictures
+
+
+def test_a_denoising_one_cleans_pictures(tmp_path):
+    table = Table({"image": bars(600), "way": np.array(["a", "b"] * 300, object)})
+    knobs = {"form": "denoising", "size": "tiny"}
+    run = dw.train(
+        table, task="autoencoder", target="way", steps=400, device="cpu", out=str(tmp_path), set=knobs, sinks=()
+    )
+    clean = bars(100, 1)
+    noisy = np.where(np.random.default_rng(2).random(clean.shape) < 0.15, 255 - clean, clean)
+    written = np.stack(list(run.model.predict(Table({"image": noisy}))["image.written"])).reshape(clean.shape)
+
+    def off(pictures):
+        return np.abs(pictures.astype(float) - clean).mean()
+
+    assert off(written) < 0.5 * off(noisy)
+    shown = [e for e in run.events if e["event"] == "examples"]
+    assert [e["title"].split(":")[0] for e in shown][::2] == ["Written again worst", "Written again best"]
+    assert all({"png"} == set(cell) for row in shown[0]["rows"] for cell in row[2:4])
+    plane = next(e for e in run.events if e["event"] == "figure")
+    assert set(plane["data"]["label"]) == {"a", "b"}
+    assert "coloured by way" in plane["title"]
+
+
+@pytest.fixture(scope="module")
+def waves(tmp_path_factory):
+    """A run on a series: a wave of 12 hours and twice its height, in little noise."""
+    out = str(tmp_path_factory.mktemp("waves"))
+    knobs = {"samples": "20", "window": "12"}
+    return dw.train(series(), task="autoencoder", steps=500, device="cpu", out=out, set=knobs, sinks=())
+
+
+def series(n=900, start=0):
+    hours = np.datetime64("2021-01-01T00") + np.arange(start, start + n)
+    wave = 20 + 5 * np.sin(2 * np.pi * np.arange(start, start + n) / 12)
+    draws = np.random.default_rng(start)
+    return Table(
+        {
+            "hour": hours.astype("datetime64[m]").astype(str).astype(object),
+            "a": wave + draws.normal(0, 0.2, n),
+            "b": 2 * wave,
+        }
+    )
+
+
+def test_series_are_reduced_window_by_window(waves):
+    assert Autoencoder.fits(recognise(series())).roles == {"a": "input", "b": "input"}
+    rows = series(200, 900)
+    answers = waves.model.predict(rows)
+    assert len(answers) == 200
+    for name in "ab":
+        written = answers[f"{name}.written"].astype(float)
+        assert np.corrcoef(written[12:], rows[name][12:])[0, 1] > 0.95
+    spoilt = rows["a"].copy()
+    spoilt[100] += 15
+    scores = [waves.model.predict(rows.with_columns({"a": a}))["score"].astype(float) for a in (rows["a"], spoilt)]
+    assert np.array_equal(scores[0][:100], scores[1][:100])  # a row is judged by itself and its past alone
+    assert scores[1][100] > scores[0][100] + 20
+    (lines, *_) = [e for e in waves.events if e["event"] == "figure" and e["kind"] == "lines"]
+    assert [s["name"] for s in lines["data"]["series"]] == ["as it was", "written again"]
+
+
+def test_windows_of_series_are_drawn_in_their_unit(waves):
+    drawn = waves.model.predict(None, Asked(n=40, seed=3))
+    assert len(drawn) == 40 * 12
+    a, b = (drawn[n].astype(float) for n in "ab")
+    assert abs(a.mean() - 20) < 2
+    assert np.corrcoef(a, b)[0, 1] > 0.9
 
 
 def test_black_and_white_is_drawn_by_brightness_and_always_alike():
@@ -120,3 +197,55 @@ def test_requests_say_whether_rows_are_given():
     task = Autoencoder(Schema((Field("a", "number"),)), AutoencoderConfig())
     assert task.asks(Asked())
     assert not task.asks(Asked(n=2))
+
+
+def test_nats_are_the_log_of_the_mean_weight_over_all_draws():
+    from deepwell.core.runner import NumpyRunner
+    from deepwell.tasks.autoencoder import _nats
+
+    def forward(arrays, state):
+        return {"log_weight": arrays["rows"][:, None] + arrays["noise"][0, :, 0]}, state
+
+    draws = (
+        np.random.default_rng(0).normal(size=(130, 2)).astype(np.float32)
+    )  # more than are taken at once, and no multiple
+    rows = np.array([-1000.0, 0.0, 3.0])
+    found = _nats(NumpyRunner({"forward": forward}), {"rows": rows}, draws)
+    assert np.allclose(found, -(rows + np.log(np.exp(draws[:, 0].astype(float)).mean())), rtol=1e-6)
+    exact = NumpyRunner({"forward": lambda arrays, state: ({"log_weight": arrays["rows"][:, None]}, state)})
+    assert _nats(exact, {"rows": rows}, draws).tolist() == [1000.0, 0.0, -3.0]
+
+
+def test_large_pictures_take_fewer_samples_unless_asked():
+    """Each takes thousands of times longer than that of a row of numbers."""
+    from deepwell.tasks import autoencoder
+
+    small, large = (
+        Table({"image": np.random.default_rng(0).integers(0, 255, (8, s, s, 3)).astype(np.uint8)}) for s in (8, 40)
+    )
+    for table, samples in ((small, autoencoder.SAMPLES), (large, autoencoder.FEWER_SAMPLES)):
+        asked = _samples_asked(table, AutoencoderConfig())
+        assert asked == samples
+        assert _samples_asked(table, AutoencoderConfig(samples=7)) == 7
+
+
+def _samples_asked(table, config):
+    """How many draws a measurement asks its runner for."""
+    from deepwell.core.keys import Key
+    from deepwell.core.table import Part
+
+    task = Autoencoder(Schema((Field("image", "image"),)), config)
+    pipeline = task.pipeline(None).fit(table)
+    batch = task.examples(Part("test", table), pipeline).take(np.arange(1), Key(0))
+    counted = []
+
+    class Counting:
+        def run(self, call, arrays, state=None):
+            n, draws = 1, arrays["noise"].shape[1]
+            counted.append(draws)
+            size = pipeline.sizes()["image"]
+            shown = {"codes": np.zeros((n, 50)), "image": np.zeros((n, *size)), "divergence": np.zeros(n)}
+            return {**shown, "log_likelihood": np.zeros((n, draws)), "log_weight": np.zeros((n, draws))}, state
+
+    task.measure(Counting(), batch, pipeline)
+    return sum(counted[1:])

@@ -16,6 +16,7 @@ from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.keys import Key
 from deepwell.core.task import Loss, Update
 from deepwell.losses import squared_error
+from deepwell.nn.runner import TorchRunner
 from deepwell.training.budget import Budget
 from deepwell.training.decisions import Decisions
 from deepwell.training.loop import Job, Loop, fit
@@ -384,6 +385,25 @@ def test_endless_examples_grow_before_each_step():
     trained = fit(job(examples=examples, budget=Budget(steps=40)))
     assert examples.grown == 40
     assert trained.steps == 40
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_examples_that_make_themselves_are_made_by_the_averaged_weights(ema):
+    class Watched(Endless):
+        def advance(self, runner, step, key):
+            super().advance(runner, step, key)
+            self.acting = runner.run("forward", {"x": np.eye(3, dtype=np.float32)})[0]["y"]
+
+    examples = Watched()
+    loop = Loop(job(examples=examples, budget=Budget(steps=60), recipe=Recipe(learning_rate=0.1, ema=ema)))
+    for _ in range(50):
+        loop.step()
+    candidates = {name: TorchRunner(module) for name, module in loop._candidates().items()}
+    examples.advance(loop._runner, 50, Key(0))
+    now = {n: r.run("forward", {"x": np.eye(3, dtype=np.float32)})[0]["y"] for n, r in candidates.items()}
+    assert np.array_equal(examples.acting, now["ema" if ema else "raw"])
+    assert set(now) == ({"ema", "raw"} if ema else {"raw"})
+    assert not ema or not np.allclose(now["ema"], now["raw"])
 
 
 def noisy(batch, key):

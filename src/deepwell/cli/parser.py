@@ -216,7 +216,8 @@ def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="run directory or .well file")
     parser.add_argument("data", nargs="?", help="file or folder with new rows; none for questions without rows")
     parser.add_argument(
-        "--out", help="file for the answers (CSV, or JSON: x.json), or folder/ (drawn, too); printed if not given"
+        "--out",
+        help="file for the answers (CSV, JSON: x.json, made pictures: x.png), or folder/ (drawn, too); printed if not given",
     )
     parser.add_argument("--json", action="store_true", help="print the answers as JSON, one object a line")
     _asking(parser)

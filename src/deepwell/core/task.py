@@ -7,7 +7,7 @@ page for all, never to ask elsewhere which task it is. Members marked * are requ
     data      fits*  demo*  pipeline  split  examples  augment
     network   size  network*  prime  loss*  updates  plan_hints
     answers   answers*  predict*  calibrate  asks  question
-    proof     metrics*  measure*  baselines  figures  match  watch
+    proof     metrics*  measure*  baselines  figures  shown  match  watch
     old files version  upgrade
 """
 
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, Encoded
+from deepwell.core.batch import Batch, Encoded, IntArray
 from deepwell.core.config import NoRequest, Recipe
 from deepwell.core.errors import BundleError, DataError
 from deepwell.core.examples import Examples, RowExamples
@@ -33,6 +33,8 @@ from deepwell.core.table import Column, Part, Table
 
 if TYPE_CHECKING:
     import torch
+
+    from deepwell.training.optimisers import Optimiser
 
 Transform = Callable[[Batch, Key], Batch]
 
@@ -139,7 +141,8 @@ class Update:
 
     name: for the record. parameters: glob over parameter names. loss: (network, batch, draw) -> Loss; None = Task.loss.
     every: rounds between two such updates. coupled: examples of a batch depend on each other (in-batch negatives, batch
-    statistics), so the batch must not be cut into micro-batches.
+    statistics), so the batch must not be cut into micro-batches. optimiser: (network, names of its parameters, fused)
+    -> what moves them, instead of the recipe's.
     """
 
     name: str = "main"
@@ -147,6 +150,7 @@ class Update:
     loss: Callable[[torch.nn.Module, Batch, Key], Loss] | None = None
     every: int = 1
     coupled: bool = False
+    optimiser: Callable[[torch.nn.Module, Sequence[str], bool], Optimiser] | None = None
 
 
 @dataclass(frozen=True)
@@ -223,8 +227,14 @@ class Task(ABC):
     """The knob of a Request that an answer's column of the same name goes on from, such as the moves of a game: where lines are
     asked one after the other, each is added to what came before. Empty: each question stands alone."""
 
+    whole_arrays: ClassVar[bool] = False
+    """Whether arrays of numbers are read as they are, one column each, instead of as pictures or a column for each number."""
+
     past_targets: ClassVar[bool] = False
     """Whether targets are inputs, too, by their past: rows without a target are gaps and stay, and questions hold targets."""
+
+    partly_labelled: ClassVar[bool] = False
+    """Whether targets only judge and nothing is learnt from them: rows without one stay; no part needs the labels of another."""
 
     def __init__(self, schema: Schema, config: Recipe) -> None:
         self.schema = schema
@@ -361,6 +371,21 @@ class Task(ABC):
 
     def figures(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Sequence[Mapping[str, Any]] | None:
         """Figures of the measured columns, as events of the record (docs/architecture.md); None: by the targets' kinds."""
+        return None
+
+    def shown(
+        self,
+        rows: Table,
+        answers: Table,
+        columns: Mapping[str, NDArray[Any]],
+        index: IntArray | None,
+        pipeline: Pipeline,
+    ) -> Sequence[Mapping[str, Any]] | None:
+        """What the report shows of single rows, as events (`examples`, or a `figure` that needs the raw rows).
+
+        rows: raw, of the test part; answers: one line per raw row. columns: measured, one line per example; index (examples,):
+        the raw row of each, None: the same order. None: right answers and the worst mistakes, by the targets' kinds.
+        """
         return None
 
     # old files -------------------------------------------------------------------------------------------------------

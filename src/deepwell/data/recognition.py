@@ -7,7 +7,7 @@ Nothing is done in silence: what is not used is set aside with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,6 +37,7 @@ class Edits:
         schema: a saved schema that replaces recognition; the other edits are applied on top of it.
         task_roles: roles beyond core.fields.ROLES that the chosen task adds (user, item, ...).
         tested: whether a part of the rows will be kept to test on; if not, a class may have one row only.
+        learnt: whether targets are to be learnt; if not, they only judge, and nothing is asked of their values.
     """
 
     target: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class Edits:
     schema: Schema | None = None
     task_roles: tuple[str, ...] = ("known_future",)
     tested: bool = True
+    learnt: bool = True
 
 
 def recognise(table: Table, edits: Edits | None = None) -> Schema:
@@ -68,9 +70,10 @@ def recognise(table: Table, edits: Edits | None = None) -> Schema:
     if edits.schema is None:
         schema = _with_target(schema, training, edits, own)
         schema = with_series(schema, table, edits.roles, edits.kinds)
+        schema = _arrays_apart(schema, {*edits.roles, *edits.kinds})
     schema = _with_edits(schema, edits)
     schema = Schema(tuple(_set_aside(f, forms[f.name], edits) for f in schema.fields))
-    for target in schema.targets:
+    for target in schema.targets if edits.learnt else ():
         one = training.column(target.name)
         check_target(look(target.name, one[target.name]), target, one, edits.tested)
     check_other_language(table, schema)
@@ -149,6 +152,19 @@ def _with_edits(schema: Schema, edits: Edits) -> Schema:
                 schema = schema.edit(f.name, role="ignore", reason="set aside: another target was given")
         schema = schema.with_roles(dict.fromkeys(edits.target, "target"))
     return schema
+
+
+def _arrays_apart(schema: Schema, asked: Collection[str]) -> Schema:
+    """Arrays of numbers are read where all inputs are such; beside others they are set aside, unless the user spoke of them."""
+    if all(f.kind == "vector" for f in schema.inputs):
+        return schema
+    apart = [f.name for f in schema.of("input", "vector") if f.name not in asked]
+    return Schema(
+        tuple(
+            replace(f, role="ignore", reason=f"set aside beside other columns: {f.reason}") if f.name in apart else f
+            for f in schema.fields
+        )
+    )
 
 
 def _set_aside(field: Field, form: str, edits: Edits) -> Field:

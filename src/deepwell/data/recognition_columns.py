@@ -244,8 +244,11 @@ def recognise_column(seen: Look, table: Table) -> Field:
     if seen.form in ("dialogue", "texts", "tags"):
         cells = [cell for cell in table[seen.name].tolist() if cell is not None]
         return recognition_texts.list_field(seen.name, seen.form, cells, seen.gaps, seen.facts)
-    if seen.form in ("nested", "vector", "time"):
-        kind = {"nested": "series", "vector": "vector", "time": "time"}[seen.form]
+    if seen.form == "vector":
+        shape = table[seen.name].shape[1:]
+        return field("vector", "input", f"arrays of shape {shape} in {seen.present:,} rows{seen.gaps}")
+    if seen.form in ("nested", "time"):
+        kind = {"nested": "series", "time": "time"}[seen.form]
         return field(kind, "ignore", f"set aside: cells of this form ({seen.form}) are not read as inputs")
     if _is_split(seen):
         found = ", ".join(f"{seen.keys[i]} {seen.counts[i]:,}" for i in range(seen.distinct))

@@ -122,23 +122,22 @@ class _Tree:
         n = len(first)
         trees, nodes, actions = np.arange(n), np.zeros(n, np.int64), first
         path: list[tuple[Actions, Actions, Actions]] = []
-        leaf = np.zeros(n, np.int64)
-        value = np.zeros(n, np.float32)
+        leaf, parents, last = np.full(n, new), np.zeros(n, np.int64), np.zeros(n, np.int64)
         while len(trees):
             path.append((trees, nodes, actions))
             below = self.children[trees, nodes, actions].astype(np.int64)
-            fresh = below == 0
-            if fresh.any():
-                grown, parents = trees[fresh], nodes[fresh]
-                ahead = self.game.apply(self.states[grown, parents], actions[fresh])
-                self.children[grown, parents, actions[fresh]] = new
-                self._add(grown, np.full(len(grown), new), ahead)
-                below[fresh] = new
-            leaf[trees] = below
-            stop = fresh | self.over[trees, below]
-            trees, nodes = trees[~stop], below[~stop]
+            fresh, over = below == 0, self.over[trees, below]
+            parents[trees], last[trees] = nodes, actions
+            leaf[trees[over]] = below[over]
+            on = ~(fresh | over)
+            trees, nodes = trees[on], below[on]
             actions = self._inside(trees, nodes)
-        value[:] = self.values[np.arange(n), leaf]
+        grown = np.flatnonzero(leaf == new)
+        if len(grown):
+            self.children[grown, parents[grown], last[grown]] = new
+            ahead = self.game.apply(self.states[grown, parents[grown]], last[grown])
+            self._add(grown, np.full(len(grown), new), ahead)
+        value = self.values[np.arange(n), leaf]
         for trees, nodes, actions in reversed(path):
             value[trees] = -value[trees]  # of the side that made the move
             self.visits[trees, nodes, actions] += 1

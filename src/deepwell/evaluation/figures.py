@@ -168,9 +168,9 @@ def showcase(
         lines = []
         for example in chosen:
             row = int(example if index is None else index[example])
-            cells = [_cell(f, rows[f.name][row], LONGEST_CELL) for f in inputs]
+            cells = [cell(f, rows[f.name][row], LONGEST_CELL) for f in inputs]
             true, answer = (side[target.name][row] for side in (rows, answers))
-            ends = [_cell(target, value, LONGEST_CELL) for value in (true, answer)] if draws is None else []
+            ends = [cell(target, value, LONGEST_CELL) for value in (true, answer)] if draws is None else []
             ends += [] if draws is None else [draws.cell(row, true, true=True), draws.cell(row, answer, true=False)]
             if target.kind not in vague:
                 ends.append(_surety(target, columns, int(example)))
@@ -188,7 +188,7 @@ def answered(schema: Schema, answers: Table, count: int = SHOWN_EACH) -> list[Ev
     """
     fields = [f for f in schema.fields if f.name in answers]
     shown = answers.take(np.arange(min(count, len(answers))))
-    rows = [[_cell(f, shown[f.name][row], LONGEST_ANSWER) for f in fields] for row in range(len(shown))]
+    rows = [[cell(f, shown[f.name][row], LONGEST_ANSWER) for f in fields] for row in range(len(shown))]
     names = [{"name": f.name, "kind": f.kind} for f in fields]
     event = {
         "event": "examples",
@@ -235,7 +235,7 @@ def _surety(target: Field, columns: Columns, example: int) -> float | None:
     return None if probabilities is None else float(probabilities[example, answer])
 
 
-def _cell(field: Field, value: Any, longest: int) -> Any:
+def cell(field: Field, value: Any, longest: int) -> Any:
     """A raw value as a cell: a number, text of at most `longest` characters, or {png: base64} for a picture."""
     if field.kind == "image":
         return thumbnail(value)

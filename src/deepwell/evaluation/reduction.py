@@ -1,7 +1,7 @@
 """Baselines of autoencoders: every value by itself, and principal components; as Runners of the network's calls.
 
-A row is one flat vector here: pixels from 0 to 1, scaled numbers, and a 1 among the levels of each category. What networks
-write is put into the same form, so that the errors of all are of the same values.
+A row is one flat vector here: pixels from 0 to 1, scaled numbers, and a 1 among the levels of each category; or the numbers of a
+window of a series, step by step. What networks write is put into the same form, so that the errors of all are of the same values.
 
 Legend: n rows, D values, k codes, s draws.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from deepwell.core.fields import Schema
 from deepwell.core.keys import Key, permutation
 from deepwell.core.runner import Arrays, NumpyRunner, State
 from deepwell.core.task import Baseline, Pipeline
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import PCA
 
 Floats = NDArray[np.float64]
 MOST_ROWS = 10_000
@@ -42,7 +45,13 @@ class Flat:
     @staticmethod
     def of(schema: Schema, pipeline: Pipeline) -> Flat:
         """For the inputs of a schema."""
-        sizes = pipeline.sizes()
+        return Flat.sized(schema, pipeline.sizes())
+
+    @staticmethod
+    def sized(schema: Schema, sizes: Mapping[str, tuple[int, ...]]) -> Flat:
+        """For the inputs of a schema, by the sizes of its fields; rows in an order are windows of `window` (steps, numbers)."""
+        if schema.of("order") and "window" in sizes:
+            return Flat({}, (True,) * math.prod(sizes["window"]), ())
         return Flat(
             {f.name: tuple(sizes[f.name]) for f in schema.of("input", "image")},
             tuple(sizes[f.name][0] > 1 for f in schema.of("input", "number")),
@@ -80,6 +89,12 @@ class Flat:
             start += levels
         return np.concatenate(values, axis=1)
 
+    def error(self, arrays: Mapping[str, Any], outputs: Arrays) -> Floats:
+        """(n,) mean squared difference of the known values and what was written of them."""
+        truth, known = self.truth(arrays)
+        squares = ((truth - self.written(outputs)) ** 2) * known
+        return np.asarray(squares.sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.float64)
+
     def outputs(self, values: Floats, codes: Floats) -> dict[str, NDArray[Any]]:
         """What a network would give that writes these values (n, D)."""
         found: dict[str, NDArray[Any]] = {"codes": codes, "spread": np.zeros_like(codes)}
@@ -92,6 +107,11 @@ class Flat:
         if self.levels:
             found["categories"] = np.log(values[:, start:].clip(LEAST_CHANCE, 1))
         return found
+
+    @property
+    def values(self) -> int:
+        """How many values a row has; a category is one."""
+        return sum(math.prod(size) for size in self.pictures.values()) + len(self.missing) + len(self.levels)
 
     @property
     def plain(self) -> int:
@@ -140,7 +160,7 @@ def components(schema: Schema, codes: Callable[[Pipeline], int], bernoulli: bool
         comparable = not bernoulli and not flat.levels
 
         def likelihood(truth: Floats, known: NDArray[np.bool_]) -> Floats:
-            return np.asarray(model.score_samples(truth) if comparable else np.full(len(truth), np.nan))
+            return _density(model, truth) if comparable else np.full(len(truth), np.nan)
 
         def write(truth: Floats) -> tuple[Floats, Floats]:
             found = model.transform(truth)
@@ -149,6 +169,22 @@ def components(schema: Schema, codes: Callable[[Pipeline], int], bernoulli: bool
         return _runner(flat, write, likelihood)
 
     return Baseline("principal components", "classical", fit)
+
+
+def _density(model: PCA, truth: Floats) -> Floats:
+    """(n,) log density of rows (n, D) under probabilistic components (Tipping & Bishop 1999).
+
+    No direction is narrower than LEAST_SCALE, or rows on a plane would have no density.
+    """
+    least = LEAST_SCALE**2
+    rest = max(float(model.noise_variance_), least)
+    along = np.maximum(model.explained_variance_, least)
+    centred = truth - model.mean_
+    codes = centred @ model.components_.T
+    beside = np.maximum((centred**2).sum(axis=1) - (codes**2).sum(axis=1), 0.0)
+    values = truth.shape[1]
+    spread = np.log(along).sum() + (values - len(along)) * math.log(rest) + values * math.log(2 * math.pi)
+    return np.asarray(-0.5 * ((codes**2 / along).sum(axis=1) + beside / rest + spread), np.float64)
 
 
 def _some(examples: Examples, key: Key) -> Mapping[str, NDArray[Any]]:
@@ -161,7 +197,9 @@ def _runner(flat: Flat, write: Any, likelihood: Any) -> NumpyRunner:
     """write: truth (n, D) -> (written (n, D), codes); likelihood: truth, known -> (n,) nats."""
 
     def forward(arrays: Arrays, state: State) -> tuple[dict[str, NDArray[Any]], State]:
-        truth, known = flat.truth({n: a for n, a in arrays.items() if n != "noise"})
+        # What is spoilt, NAME.read, comes after NAME and takes its place.
+        read = {n.removesuffix(".read"): arrays[n] for n in sorted(arrays) if n != "noise"}
+        truth, known = flat.truth(read)
         written, codes = write(truth)
         outputs = flat.outputs(np.asarray(written), codes)
         if "noise" in arrays:

@@ -27,7 +27,7 @@ from deepwell.core.config import Knob
 from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Field, Schema
-from deepwell.core.game import Game, States, contradiction, played_on
+from deepwell.core.game import Actions, Game, States, contradiction, played_on
 from deepwell.core.keys import Key
 from deepwell.core.runner import Emit, Runner
 from deepwell.core.scores import Columns, Metric
@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 
     from deepwell.evaluation.players import Player
 
-SIZES: Mapping[str, tuple[int, int]] = {"tiny": (16, 2), "small": (32, 3), "base": (48, 4), "large": (96, 8)}
+SIZES: Mapping[str, tuple[int, int]] = {"tiny": (16, 2), "small": (32, 3), "base": (64, 4), "large": (96, 8)}
 """size -> channels and residual pairs."""
 OPENINGS = 100
+PAST_OPENINGS = 5
+"""Past selves, who look as far ahead as the model and so take longest, are met from every so many-th opening."""
 CHECK = Key(0).fold("rules")
 
 
@@ -68,6 +70,9 @@ class SelfPlay(Task):
     def knobs(self) -> SelfPlayConfig:
         """The config, as the family's type."""
         return cast(SelfPlayConfig, self.config)
+
+    _made: SelfPlayed | None = None
+    """The training examples, where this task made them: they know what the network was earlier in the run."""
 
     @functools.cached_property
     def game(self) -> Game:
@@ -94,7 +99,8 @@ class SelfPlay(Task):
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
         """Training: what self-play makes. Test: random openings, each with both colours. The other parts are empty."""
         if part.name == "train":
-            return SelfPlayed(self.game, self.knobs)
+            self._made = SelfPlayed(self.game, self.knobs)
+            return self._made
         count = OPENINGS if part.name == "test" else 0
         opening = self._openings(count)
         first = np.repeat([True, False], count)
@@ -119,7 +125,7 @@ class SelfPlay(Task):
             return self.config.size
         seconds = 300.0 if sizes.seconds is None else sizes.seconds
         cells = self.game.height * self.game.width
-        return "tiny" if cells <= 16 or seconds < 240 else "small" if seconds < 5400 else "base"
+        return "tiny" if cells <= 16 or seconds < 240 else "small" if seconds < 1800 else "base"
 
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """A BoardNetwork for this board."""
@@ -194,8 +200,9 @@ class SelfPlay(Task):
 
     # proof -----------------------------------------------------------------------------------------------------------
     def metrics(self, pipeline: Pipeline) -> Sequence[Metric]:
-        """The share of points against each opponent, the strongest first."""
-        return tuple(_points(name) for name in reversed(self._opponents()))
+        """The share of points against each opponent, the strongest first, and how many games against that one were won."""
+        names = list(reversed(self._opponents()))
+        return (*(_points(name) for name in names), _wins(names[0]))
 
     def _opponents(self) -> dict[str, Any]:
         from deepwell.evaluation import players
@@ -204,17 +211,55 @@ class SelfPlay(Task):
         return {"random": players.random_moves(self.game), "greedy": players.minimax(self.game, 1), **deep}
 
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
-        """One game from each opening against every opponent: `points.NAME` (n,), 1 a win, 1/2 a draw, 0 a loss."""
+        """One game from each opening against every opponent: `points.NAME` (n,), 1 a win, 1/2 a draw, 0 a loss.
 
+        Where the network was trained just now it also meets its past selves, from some openings (NaN: from the others). The
+        strongest opponent of the others is met with the search of an answer, the rest with that of self-play, which is short.
+        """
+        quick = self.knobs.simulations
         columns = {}
         for name, theirs in self._opponents().items():
-            columns[f"points.{name}"] = self._played(batch, self._player(runner), theirs, CHECK.fold(name))
+            ours = self.player(runner, 0 if name.startswith("minimax") else quick)
+            columns[f"points.{name}"] = self._played(batch, ours, theirs, CHECK.fold(name))
+        some = np.arange(0, len(batch), PAST_OPENINGS)
+        fewer = Batch({name: array[some] for name, array in batch.arrays.items()}, batch.examples[some])
+        for step, then in ({} if self._made is None else self._made.past.runners(runner)).items():
+            points = np.full(len(batch), np.nan)
+            points[some] = self._played(fewer, self.player(runner, quick), self.player(then, quick), CHECK.fold("past"))
+            columns[f"points.after_{step}"] = points
         return columns
 
-    def _player(self, runner: Runner) -> Player:
-        """The model as a player: the best move of its search, always the same."""
-        planning = self._planning()
-        return lambda states, draws: search(self.game, states, judge_of(runner), planning).actions
+    def figures(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Sequence[Mapping[str, Any]]:
+        """How many points of Elo the model is stronger than each opponent, its past selves among them."""
+        from deepwell.evaluation.players import elo
+
+        labels, values = [], []
+        for name, points in columns.items():
+            kind, _, opponent = name.partition(".")
+            played = points[~np.isnan(points)] if kind == "points" else points[:0]
+            if len(played):
+                labels.append(_called(opponent))
+                values.append(round(elo(float(played.mean()), len(played)), 1))
+        title = "Points of Elo that the model is stronger than its opponents (every game won: as much as their number can show)"
+        return [
+            {
+                "event": "figure",
+                "kind": "bars",
+                "target": "",
+                "title": title,
+                "data": {"labels": labels, "values": values},
+            }
+        ]
+
+    def player(self, runner: Runner, simulations: int = 0) -> Player:
+        """The model as a player: the best move of its search, always the same. simulations: 0: as many as for an answer."""
+        planning = self._planning(simulations)
+
+        def choose(states: States, draws: np.random.Generator) -> Actions:
+            different, where = np.unique(states, axis=0, return_inverse=True)  # games side by side often meet
+            return search(self.game, different, judge_of(runner), planning).actions[where.ravel()]
+
+        return choose
 
     def _played(self, batch: Batch, ours: Player, theirs: Player, key: Key) -> NDArray[np.float64]:
         """(n,) points of one game from each opening, `ours` to move first where the batch says so."""
@@ -236,7 +281,7 @@ class SelfPlay(Task):
         """One game from each opening with either colour. Raises DataError for different games."""
         if not isinstance(theirs, SelfPlay) or type(theirs.game) is not type(self.game):
             raise DataError("these models play different games")
-        return self._played(batch, self._player(runner), theirs._player(other), CHECK.fold("match"))
+        return self._played(batch, self.player(runner), theirs.player(other), CHECK.fold("match"))
 
     def baselines(self) -> Sequence[Baseline]:
         """Random moves, and the same search without a network."""
@@ -253,3 +298,19 @@ def _points(opponent: str) -> Metric:
         return np.asarray((weights @ columns[column]) / weights.sum(axis=1))
 
     return Metric(f"points_{opponent}", "share", "higher", finish, trials=lambda columns: float(len(columns[column])))
+
+
+def _wins(opponent: str) -> Metric:
+    """Draws count nothing."""
+    column = f"points.{opponent}"
+
+    def finish(columns: Columns, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((weights @ (columns[column] == 1)) / weights.sum(axis=1))
+
+    return Metric(f"wins_{opponent}", "share", "higher", finish, trials=lambda columns: float(len(columns[column])))
+
+
+def _called(opponent: str) -> str:
+    """An opponent's name for people: "minimax 4", "itself after 1,024 steps"."""
+    kind, _, number = opponent.rpartition("_")
+    return f"itself after {int(number):,} steps" if kind == "after" else opponent.replace("_", " ")

@@ -1,8 +1,9 @@
 """SelfPlayed: positions that a network makes by playing against itself, and the Runners that stand in for a network.
 
 Unusual: games go on across steps, hundreds side by side. Before each step just so many plies are played that positions are used
-`reuse` times on average. All that changes is in `state()`: the positions that are remembered and the games under way, so that a
-resumed run goes on with the same games.
+`reuse` times on average. Steps draw from a window of the latest positions that grows more slowly than their number, so that what
+the first, weak networks played is soon forgotten (Wu 2019, arXiv:1902.10565, section 3). All that changes is in `state()`: the
+positions that are remembered, the games under way and the past selves, so that a resumed run goes on with the same games.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from deepwell.core.game import Floats, Game, States, played_on
 from deepwell.core.keys import Key
 from deepwell.core.runner import Arrays, NumpyRunner, Runner, State
 from deepwell.decoding.tree import Judge, Planning, search
+from deepwell.families.self_play_past import PastSelves
 
 WARM = 4
 """Batches that are there before the first step."""
+WINDOW, GROWTH, SHARE = 20_000, 0.75, 0.4
+"""The window holds the first so many positions whole; then it grows by a power of their number, and at first by this share."""
 SCATTERED = 1e5
 """Logits so far apart that no value counts beside them."""
 
@@ -32,7 +36,7 @@ SCATTERED = 1e5
 class SelfPlayConfig(Recipe):
     """The knobs of self-play, after those of the engine."""
 
-    epochs: Annotated[float, Knob("not used: self-made data has no end", "epochs", 0.01, 1e6, True)] = 100.0
+    epochs: Annotated[float, Knob("not used: self-made data has no end", "epochs", 0.01, 1e6, True)] = 1e6
     batch_size: Annotated[int, Knob("positions of a step", "positions", 1, 65536, True)] = 256
     learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 3e-3
     weight_decay: Annotated[float, Knob("decay of weight matrices towards 0", "", 0.0, 10.0)] = 0.01
@@ -40,10 +44,10 @@ class SelfPlayConfig(Recipe):
     considered: Annotated[int, Knob("moves tried at the root", "moves", 2, 512, True)] = 8
     search: Annotated[
         int,
-        Knob("positions looked at before a move that is measured or asked for; 0: three for each cell", "", 0, 65536),
+        Knob("positions looked at before a move that is asked for or measured; 0: three for each cell", "", 0, 65536),
     ] = 0
     games: Annotated[int, Knob("games played side by side", "games", 1, 4096, True)] = 128
-    capacity: Annotated[int, Knob("positions that are remembered", "positions", 256, 10_000_000, True)] = 50_000
+    capacity: Annotated[int, Knob("positions that are remembered", "positions", 256, 10_000_000, True)] = 150_000
     reuse: Annotated[float, Knob("how often a position is trained on, on average", "", 0.1, 1000.0, True)] = 6.0
     searched: Annotated[float, Knob("share of the search's value in what positions are worth", "share", 0.0, 1.0)] = 0.5
     depth: Annotated[int, Knob("plies that the strongest opponent, minimax, looks ahead", "plies", 1, 12)] = 4
@@ -53,6 +57,7 @@ class SelfPlayed(Examples):
     """Endless positions with the search's policy and the game's result. See the top of this file.
 
     Each game begins with up to Game.opening random plies, so that the network also meets positions that it would avoid.
+    past: what the network was earlier.
     """
 
     def __init__(self, game: Game, knobs: SelfPlayConfig) -> None:
@@ -73,12 +78,14 @@ class SelfPlayed(Examples):
             "values": np.zeros((games, longest), np.float16),
             "plies": np.zeros(games, np.int64),
         }
+        self.past = PastSelves()
         self._made, self._begun = 0, 0
         """Positions of finished games so far, and games begun."""
 
     def advance(self, runner: Runner, step: int, key: Key) -> None:
         """Play until enough positions are there for this step."""
         knobs = self._knobs
+        self.past.meet(runner, step)
         judge = judge_of(runner)
         if not self._begun:
             self._begin(np.arange(knobs.games), key.fold("begin"))
@@ -130,7 +137,8 @@ class SelfPlayed(Examples):
     def take(self, index: IntArray, key: Key) -> Batch:
         """Remembered positions drawn at random, all seen under one symmetry drawn for the batch."""
         draws = key.fold("take", int(index[0])).numpy()
-        rows = draws.integers(min(self._made, len(self._kept["results"])), size=len(index))
+        window = min(window_of(self._made), len(self._kept["results"]))
+        rows = (self._made - 1 - draws.integers(window, size=len(index))) % len(self._kept["results"])
         states, policies = self._kept["states"][rows], self._kept["policies"][rows].astype(np.float32)
         symmetry = self._symmetries[int(draws.integers(len(self._symmetries)))]
         if symmetry is not None:
@@ -141,10 +149,10 @@ class SelfPlayed(Examples):
         return Batch({**arrays, "result": self._kept["results"][rows].astype(np.float32)}, index)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Positions, games under way, and the two counts."""
+        """Positions, games under way, the two counts, and past selves where there are any."""
         kept = {f"kept.{name}": whole(array).copy() for name, array in self._kept.items()}
         live = {f"live.{name}": whole(array).copy() for name, array in self._live.items()}
-        return {**kept, **live, "counts": np.array([self._made, self._begun], np.int64)}
+        return {**kept, **live, "counts": np.array([self._made, self._begun], np.int64), **self.past.state()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """See Examples."""
@@ -153,6 +161,16 @@ class SelfPlayed(Examples):
                 stored = np.array(state[f"{prefix}.{name}"])
                 arrays[name] = stored.view(array.dtype) if stored.dtype != array.dtype else stored
         self._made, self._begun = (int(count) for count in state["counts"])
+        self.past.restore(state)
+
+
+def window_of(made: int) -> int:
+    """How many of the latest positions steps draw from, once so many were made: w (1 + b ((n / w)^a - 1) / a), at most n.
+
+    The rule of Wu 2019 (appendix C), with a window w for short runs.
+    """
+    grown = WINDOW * (1 + SHARE * ((made / WINDOW) ** GROWTH - 1) / GROWTH)
+    return made if made <= WINDOW else int(grown)
 
 
 def whole(states: States) -> NDArray[Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from deepwell.losses import likelihood
+
 
 def cross_entropy(
     logits: Tensor,
@@ -26,13 +28,9 @@ def cross_entropy(
     logits: (n, ..., classes); target: (n, ...) integers; class_weights: (classes,); weights: (n, ...).
     Positions after n count as examples of their own: divide by them where they should not.
     """
-    log_p = functional.log_softmax(logits.float(), dim=-1)
-    index = target.long()
-    loss = -log_p.gather(-1, index.unsqueeze(-1)).squeeze(-1)
-    if smoothing:
-        loss = (1.0 - smoothing) * loss - smoothing * log_p.mean(-1)
+    loss = likelihood.sparse(functional.log_softmax(logits.float(), dim=-1), target, smoothing=smoothing)
     if class_weights is not None:
-        loss = loss * class_weights[index]
+        loss = loss * class_weights[target.long()]
     return (loss if weights is None else loss * weights).sum()
 
 
@@ -45,7 +43,5 @@ def binary_cross_entropy(
 
     logits: (n, ..., tags); target: the same shape, 0 or 1; weights: (n, ...).
     """
-    wide = logits.float()
-    asked = (1.0 - smoothing) * target.float() + smoothing / 2
-    loss = (functional.softplus(wide) - asked * wide).sum(-1)
+    loss = likelihood.binary(logits, target, smoothing=smoothing).sum(-1)
     return (loss if weights is None else loss * weights).sum()

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepwell.losses import numbers
+
 
 def pinball(quantiles: Tensor, target: Tensor, levels: Sequence[float], *, weights: Tensor | None = None) -> Tensor:
     """Sum over elements of weights * mean over levels of max(q e, (q - 1) e), e = target - quantile; scalar, float32.
@@ -16,7 +18,6 @@ def pinball(quantiles: Tensor, target: Tensor, levels: Sequence[float], *, weigh
 
     quantiles: (..., Q); target, weights: (...); levels: the Q levels, each in (0, 1).
     """
-    error = target.float().unsqueeze(-1) - quantiles.float()
-    level = torch.tensor(levels, dtype=torch.float32, device=error.device)
-    loss = torch.maximum(level * error, (level - 1) * error).mean(-1)
+    level = torch.tensor(levels, dtype=torch.float32, device=quantiles.device)
+    loss = numbers.quantile(quantiles, target.unsqueeze(-1), level).mean(-1)
     return (loss if weights is None else loss * weights).sum()

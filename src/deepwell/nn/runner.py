@@ -7,7 +7,7 @@ first axis is the rows. Outputs are always float32, whatever the precision of tr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,15 @@ class TorchRunner:
     """A core.runner.Runner over a torch module.
 
     module: has `forward` and, where it has more calls, an attribute `calls` with their names, e.g. ("encode", "step").
-    device: where it runs; the module is moved there.
+    device: where it runs; the module is moved there. precision: of the arithmetic inside, for examples that make themselves.
     """
 
-    def __init__(self, module: nn.Module, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, module: nn.Module, device: str | torch.device = "cpu", precision: torch.dtype = torch.float32
+    ) -> None:
         self.module = module.to(device)
         self.device = torch.device(device)
+        self._precision = precision
 
     def run(self, call: str, arrays: Arrays, state: State = None) -> tuple[dict[str, NDArray[Any]], State]:
         """The outputs of a named call, computed in evaluation mode without gradients, and the new state.
@@ -39,7 +42,9 @@ class TorchRunner:
         """
         function = self._find(call)
         tensors = {name: to_tensor(array, self.device) for name, array in arrays.items()}
-        with torch.inference_mode(), evaluating(self.module):
+        mixed = self._precision != torch.float32
+        precision = torch.autocast(self.device.type, dtype=self._precision) if mixed else nullcontext()
+        with torch.inference_mode(), evaluating(self.module), precision:
             outputs, state = function(tensors, state)
             return {name: _to_numpy(tensor) for name, tensor in outputs.items()}, state
 
@@ -62,7 +67,8 @@ class TorchRunner:
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode inside, the mode of every submodule as before afterwards."""
     training = [m for m in module.modules() if m.training]
-    module.eval()
+    for m in training:
+        m.training = False
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import Runner
 from deepwell.core.scores import Columns
+from deepwell.core.table import Table
 from deepwell.core.task import Baseline, Pipeline, Task
 from deepwell.evaluation import figures, intervals
 from deepwell.evaluation.calibration import expected_calibration_error
@@ -109,15 +110,8 @@ def evaluate(
             event = {"event": "calibration", "target": name, "numbers": dict(predictor.contents.calibration)}
             record.emit({**event, "before": {"ece": reliability_error(before, name)}, "after": {"ece": ece}})
     answers = _answers(prepared, predictor)
-    rows = prepared.parts.test.rows
-    if hurry:
-        shown = []
-    elif task.asks_rows:
-        shown = figures.showcase(rows, task.schema, answers.table, columns, examples.rows, pipeline)
-    else:
-        shown = figures.answered(task.answers(pipeline), answers.table)
-    for event in shown:
-        record.emit(event)
+    for example in () if hurry else _shown(prepared, columns, answers.table):
+        record.emit(example)
     record.emit({"event": "verdict", "text": sentence.text, "winner": sentence.winner})
     return answers
 
@@ -126,6 +120,18 @@ def _figures(task: Task, columns: Columns, pipeline: Pipeline) -> Sequence[Mappi
     """The task's own figures; where it has none, those of its targets' kinds."""
     own = task.figures(columns, pipeline)
     return figures.figures(task.schema, pipeline, columns) if own is None else own
+
+
+def _shown(prepared: Prepared, columns: Columns, answers: Table) -> Sequence[Mapping[str, Any]]:
+    """What a task itself shows of single rows; where it says nothing, right answers and the worst mistakes."""
+    task, pipeline = prepared.task, prepared.pipeline
+    rows, index = prepared.parts.test.rows, prepared.examples["test"].rows
+    own = task.shown(rows, answers, columns, index, pipeline)
+    if own is not None:
+        return own
+    if not task.asks_rows:
+        return figures.answered(task.answers(pipeline), answers)
+    return figures.showcase(rows, task.schema, answers, columns, index, pipeline)
 
 
 def reliability_error(columns: Columns, target: str) -> float | None:

@@ -85,10 +85,13 @@ def recognised(
         missing=asked.missing,
         form=asked.form,
         target_name=asked.target[0] if asked.target else "target",
+        arrays=bool(asked.task) and tasks.find(asked.task or "").whole_arrays,
         memory=int(memory.TABLE_SHARE * (memory.allowed(None) if allowed is None else allowed)),
     )
     table = sources.read(data, options)
-    edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), _saved_schema(asked.schema), tested=tested)
+    learnt = not (asked.task and tasks.find(asked.task).partly_labelled)
+    saved = _saved_schema(asked.schema)
+    edits = Edits(tuple(asked.target), dict(asked.role), dict(asked.kind), saved, tested=tested, learnt=learnt)
     try:
         if asked.map:
             table = renamed(table, [t.name for t in recognise(table, edits).targets], asked.map)
@@ -113,9 +116,7 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     if options.freeze and start is None:
         raise ConfigError("--freeze leaves weights as they are that --from brings", repair="give --from MODEL, too")
     task = task_class(schema, knobs.make(task_class.Config, _knob_values(task_class, options, start)))
-    without_target: list[Rejected] = []
-    if not task_class.past_targets:
-        table, without_target = _without_missing_targets(table, schema)
+    table, without_target = _without_missing_targets(table, schema, task_class)
     reading = said(options.form or sources.form_of(data), options.delimiter, options.encoding, options.missing)
     data, columns = fingerprint(table), describe(table, schema)
     clock.lap("read")
@@ -123,7 +124,8 @@ def prepare(data: Any, options: TrainOptions, test_share: float | None = None) -
     rows_read = len(table) + len(table.rejected) + len(without_target)
     parts = split(table, schema, rule, Key(options.seed).fold("split"))
     table = table if parts.cut is None else replace(parts.cut, rejected=table.rejected, notes=table.notes)
-    check_labels(parts, schema)
+    if not task_class.partly_labelled:
+        check_labels(parts, schema)
     files = file_parts(table, parts.assignment)
     table = replace(table, columns={})  # the cells are in the parts now; what stays says where each row came from
     pipeline = task.pipeline(None if start is None else start.pipeline) or FieldPipeline(schema)
@@ -225,8 +227,10 @@ def _saved_schema(path: str | None) -> Schema | None:
     return Schema.from_json(strict_json.read(data, path))
 
 
-def _without_missing_targets(table: Table, schema: Schema) -> tuple[Table, list[Rejected]]:
-    """The rows that have every target, and the others as rejected."""
+def _without_missing_targets(table: Table, schema: Schema, task: type[Task]) -> tuple[Table, list[Rejected]]:
+    """The rows that have every target, and the others as rejected; all rows where the task can do without."""
+    if task.past_targets or task.partly_labelled:
+        return table, []
     absent = np.zeros(len(table), np.bool_)
     for target in schema.targets:
         absent |= missing(table[target.name])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Column, Origin, Table
+from deepwell.data.sources.columns import objects
 
 PROBLEM = "problem"
 ROW = "row"
@@ -77,6 +78,8 @@ def cell(value: Any) -> str:
     """One value as the text of a cell: the shortest text that reads back exactly, empty for a missing value; lists as JSON."""
     if value is None or (isinstance(value, float | np.floating) and value != value):
         return ""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        value = value.tolist()
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
 
 
@@ -112,9 +115,9 @@ def align(answers: Table, rows: NDArray[np.int64], problems: Mapping[int, str], 
         if len(rows) == count:
             columns[name] = values
         else:
-            missing: Any = np.nan if values.dtype.kind == "f" else None
-            full = np.full(count, missing, dtype=values.dtype if values.dtype.kind == "f" else object)
-            full[rows] = values
+            numbers = values.dtype.kind == "f" and values.ndim == 1
+            full = np.full(count, np.nan if numbers else None, dtype=values.dtype if numbers else object)
+            full[rows] = values if values.ndim == 1 else objects(values)
             columns[name] = full
     reasons = np.full(count, "", dtype=object)
     for row, reason in problems.items():

@@ -6,6 +6,7 @@
     folder/ (or, where answers are boxes or masks, a name without a suffix)
                                     answers.csv; boxes: NAME.png, the picture with them; masks: NAME.png, class indices with a
                                     palette in the picture's own size, and NAME_overlay.png, its colours over the picture
+    grid.png, folder/               pictures that a model made: see galleries.py
 
 Unusual: nothing is written where a file of the question or another's picture would be overwritten, and no drawn picture into a
 folder that is asked about, since it would be one of its pictures from then on; each file appears whole or not at all, and
@@ -26,6 +27,7 @@ from deepwell.core.fields import Field
 from deepwell.core.table import Column, ImageFile
 from deepwell.data import drawing
 from deepwell.data.fields import pictures
+from deepwell.runtime import galleries
 from deepwell.runtime.answers import PROBLEM, ROW, Answers
 from deepwell.runtime.wording import as_json
 from deepwell.store.files import write_file
@@ -36,7 +38,7 @@ DRAWN = ("boxes", "mask")
 
 
 def write(path: str | Path, answers: Answers, question: Any = None) -> None:
-    """Write answers to a `.json` file, to a folder, else as CSV.
+    """Write answers to a `.json` file, to a folder, made pictures to a `.png` file, else as CSV.
 
     A folder is one that exists, a path that ends in a slash, and, where answers are boxes or masks, a name without a suffix that
     is no file yet.
@@ -45,9 +47,15 @@ def write(path: str | Path, answers: Answers, question: Any = None) -> None:
     would be overwritten, or a folder be written into it, RunError where the disk does not take it.
     """
     target = Path(path)
+    pictures_made = galleries.made(answers)
     drawn = any(_of_kind(answers, kind) for kind in DRAWN)
     named = str(path).endswith(("/", "\\")) or (drawn and not target.suffix and not target.exists())
-    if target.is_dir() or named:
+    if pictures_made is not None and answers.asked is None and (target.is_dir() or named):
+        galleries.folder(target, answers, pictures_made)
+    elif pictures_made is not None and target.suffix.lower() == ".png":
+        _spare_questions([target], answers, _paths(question))
+        write_file(target, galleries.grid(answers, pictures_made))
+    elif target.is_dir() or named:
         _folder(target, answers, _paths(question))
     elif target.suffix.lower() == ".json":
         _spare_questions([target], answers, _paths(question))

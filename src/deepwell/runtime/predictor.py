@@ -58,7 +58,7 @@ class Predictor:
         self.network = _network(self.task, contents, self.pipeline).to(device)
         self.uncalibrated: Runner = TorchRunner(self.network, device)
         self.runner: Runner = CalibratedRunner(self.uncalibrated, contents.calibration)
-        self.reading = _as_in_training(contents)
+        self.reading = replace(_as_in_training(contents), arrays=self.task.whole_arrays)
 
     @property
     def schema(self) -> Schema:

@@ -1,4 +1,4 @@
-"""autoencoder: pictures, numbers and categories -> a few codes, from which they are written again. It needs no target.
+"""autoencoder: pictures, numbers and categories, or series -> a few codes, from which they are written again. No target.
 
 One model reduces (the codes), cleans (what is written again), generates (rows from drawn codes) and judges (how unlikely a row
 is). Variational by default (Kingma & Welling 2014, arXiv:1312.6114): a bound on the likelihood is trained, and measured by
@@ -7,6 +7,7 @@ importance samples (Burda et al. 2016, arXiv:1509.00519). A target in the data i
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,32 +16,33 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch
+from deepwell.core.batch import Batch, IntArray
 from deepwell.core.config import Knob, Recipe
-from deepwell.core.examples import Examples, RowExamples
+from deepwell.core.examples import Examples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import Emit, Runner
 from deepwell.core.scores import Columns, Metric
 from deepwell.core.table import Column, Part, Table
 from deepwell.core.task import Baseline, Chosen, Fit, Loss, Pipeline, Sizes, SplitRule, Task, Transform
-from deepwell.data.fields.kind import Kind
-from deepwell.data.pipeline import FieldPipeline, encode
 from deepwell.evaluation.reduction import Flat, apart, components
-from deepwell.families.positions import PositionedNumber
-from deepwell.families.stacking import Stacking, units
+from deepwell.evaluation.reduction_figures import WRITTEN, along, beside, plane
+from deepwell.families.layouts import KINDS, Layout, Unsampled, in_order, layout
 
 if TYPE_CHECKING:
     import torch
 
 SIZES: Mapping[str, int] = {"tiny": 64, "small": 256, "base": 512, "large": 1024}
 """size -> width of hidden layers."""
-MOST_CODES = 32
+MOST_CODES = 50
+SAMPLES, FEWER_SAMPLES, LARGE = 1_000, 50, 4096
+"""How many importance samples, and how many of rows with more than LARGE values, where each takes long."""
 CHUNK = 50
-"""Importance samples at once."""
+"""Importance samples of a row at once."""
+MOST_WRITTEN = 1 << 21
+"""Values that they write at once: more are no faster, for they leave the processor's cache."""
 DRAWS = Key(0).fold("importance samples")
 """Always the same, so that a model's figure is one number."""
-MOST_POINTS = 1_000
 ALARM = 0.99
 """Of the rows of the calibrate part, this share lies below the threshold of `score`."""
 
@@ -49,9 +51,9 @@ ALARM = 0.99
 class AutoencoderConfig(Recipe):
     """The knobs of autoencoders, after those of the engine."""
 
-    epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 150.0
-    batch_size: Annotated[int, Knob("rows of a step", "rows", 1, 65536, True)] = 128
-    learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 1e-3
+    epochs: Annotated[float, Knob("most passes over the training part that pay", "epochs", 0.01, 1e6, True)] = 300.0
+    batch_size: Annotated[int, Knob("rows of a step", "rows", 1, 65536, True)] = 256
+    learning_rate: Annotated[float, Knob("peak step size", "", 1e-6, 10.0, True)] = 3e-3
     weight_decay: Annotated[float, Knob("decay of weight matrices towards 0; adam has none", "", 0.0, 10.0)] = 0.0
     form: Annotated[
         str,
@@ -61,7 +63,7 @@ class AutoencoderConfig(Recipe):
             choices=("variational", "plain", "denoising"),
         ),
     ] = "variational"
-    codes: Annotated[int, Knob("how many; 0: as many as rows have values, at most 32", "codes", 0, 4096)] = 0
+    codes: Annotated[int, Knob("how many; 0: half as many as a row has values, at most 50", "codes", 0, 4096)] = 0
     likelihood: Annotated[
         str,
         Knob(
@@ -70,7 +72,16 @@ class AutoencoderConfig(Recipe):
         ),
     ] = "normal"
     noise: Annotated[float, Knob("share of values that denoising replaces in training", "share", 0.0, 0.9)] = 0.25
-    samples: Annotated[int, Knob("importance samples behind the likelihood of a test row", "draws", 1, 100_000)] = 1_000
+    samples: Annotated[
+        int,
+        Knob(
+            "importance samples behind the likelihood of a test row; 0: 1,000, or 50 of large pictures",
+            "draws",
+            0,
+            100_000,
+        ),
+    ] = 0
+    window: Annotated[int, Knob("of series: steps that are reduced at once; 0: found out", "steps", 0, 4096)] = 0
     image_size: Annotated[int, Knob("longest side that pictures are brought to", "pixels", 8, 256)] = 64
 
 
@@ -99,16 +110,22 @@ class Autoencoder(Task):
     # data ------------------------------------------------------------------------------------------------------------
     @classmethod
     def fits(cls, schema: Schema) -> Fit:
-        """Pictures, numbers and categories; a target is set aside to compare by. A last resort: other tasks answer more."""
-        read = [f for f in schema.inputs if f.kind in ("image", "number", "category")]
-        other = [f for f in schema.inputs if f not in read]
+        """Pictures, numbers and categories, or series of numbers; other targets are set aside to compare by.
+
+        A last resort: other tasks answer more.
+        """
+        series = schema.of("order") and not schema.of("input", "image")
+        roles = {t.name: "input" if series and t.kind == "number" else "slice" for t in schema.targets}
+        read = [f for f in schema.fields if roles.get(f.name, f.role) == "input"]
+        other = [f for f in read if f.kind not in KINDS]
         if other:
             return Fit(0, reason=f"the column {other[0].name!r} is of kind {other[0].kind}, which is not read here")
         if not read:
             return Fit(0, reason="there is nothing to read: no picture, number or category")
-        roles = dict.fromkeys((t.name for t in schema.targets), "slice")
-        aside = f"; {', '.join(map(repr, roles))} only to compare by" if roles else ""
-        return Fit(0.05, roles, f"{len(read)} columns are written again from a few codes{aside}")
+        set_aside = [name for name, role in roles.items() if role == "slice"]
+        aside = f"; {', '.join(map(repr, set_aside))} only to compare by" if set_aside else ""
+        what = "numbers, over a window of time," if series else "columns"
+        return Fit(0.05, roles, f"{len(read)} {what} are written again from a few codes{aside}")
 
     @classmethod
     def demo(cls, seed: int) -> Table:
@@ -122,46 +139,46 @@ class Autoencoder(Task):
         kind = np.select([age > 0.66, sun > 0.5], ["old", "bright"], "young").astype(object)
         return Table({**{name: numbers[:, i].round(3) for i, name in enumerate(names)}, "kind": kind})
 
-    def pipeline(self, start: Pipeline | None) -> Pipeline | None:
-        """Numbers with an indicator of missing ones; pictures small."""
-        from deepwell.data.fields.image import Image
+    @functools.cached_property
+    def _layout(self) -> Layout:
+        return layout(self.schema, self.knobs.image_size, self.knobs.window)
 
-        kinds: dict[str, Kind] = {f.name: PositionedNumber(2) for f in self.schema.of("input", "number")}
-        kinds |= {f.name: Image(size=self.knobs.image_size) for f in self.schema.of("input", "image")}
-        return FieldPipeline(self.schema, kinds)
+    def pipeline(self, start: Pipeline | None) -> Pipeline | None:
+        """Numbers with an indicator of missing ones and pictures small; or windows of series."""
+        return self._layout.pipeline()
 
     def split(self) -> SplitRule:
-        """At random: there is no target to divide by."""
-        return SplitRule("random")
+        """At random, for there is no target to divide by; of series the last rows are the test."""
+        return self._layout.split()
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
-        """One row, one example."""
-        encoded = encode(pipeline, part.rows, Stacking.of(self.schema), targets=False)
-        return RowExamples(encoded, units(self.schema, encoded, part.rows))
+        """One row, one example. The threshold of `score` needs no importance samples."""
+        found = self._layout.examples(part, pipeline)
+        return Unsampled(found) if part.name == "calibrate" else found
 
     # network ---------------------------------------------------------------------------------------------------------
     def size(self, sizes: Sizes) -> str:
         """For `auto` by what a row holds, and smaller for few rows."""
         if self.config.size != "auto":
             return self.config.size
-        return "base" if self.schema.of("input", "image") else "tiny" if sizes.examples < 5_000 else "small"
+        if self.schema.of("input", "image"):
+            return "base"
+        return (
+            "tiny"
+            if sizes.examples < 5_000 and Flat.sized(self.schema, sizes.fields).values <= SIZES["tiny"]
+            else "small"
+        )
 
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """An Autoencoder for these columns."""
         from deepwell.nn.networks.autoencoder import Autoencoder as Network
         from deepwell.nn.networks.autoencoder import Row
 
-        numbers = self.schema.of("input", "number")
-        row = Row(
-            {f.name: cast("tuple[int, int, int]", sizes.fields[f.name]) for f in self.schema.of("input", "image")},
-            len(numbers),
-            tuple(place for place, f in enumerate(numbers) if sizes.fields[f.name][0] > 1),
-            tuple(sizes.fields[f.name][0] for f in self.schema.of("input", "category")),
-        )
-        values = sum(int(np.prod(size)) for size in row.pictures.values()) + row.numbers + len(row.levels)
-        codes = self.knobs.codes or max(1, min(MOST_CODES, values // 2))
+        flat = Flat.sized(self.schema, sizes.fields)
+        pictures = {name: cast("tuple[int, int, int]", size) for name, size in flat.pictures.items()}
+        row = Row(pictures, len(flat.missing), tuple(np.flatnonzero(flat.missing).tolist()), flat.levels)
         bernoulli = self.knobs.likelihood == "bernoulli"
-        return Network(row, codes, SIZES[self.size(sizes)], bernoulli, self._variational)
+        return Network(row, self._codes(flat), SIZES[self.size(sizes)], bernoulli, self._variational)
 
     def loss(self, network: torch.nn.Module, batch: Batch, draw: Key) -> Loss:
         """Nats of the row under what its codes write, and, for variational ones, of the codes (the negative evidence bound)."""
@@ -170,7 +187,8 @@ class Autoencoder(Task):
         arrays = dict(batch.arrays)
         if self.knobs.likelihood == "bernoulli":
             for field in self.schema.of("input", "image"):
-                arrays[field.name] = torch.bernoulli(arrays[field.name].float() / 255.0) * 255.0
+                grey = arrays[field.name]
+                arrays[field.name] = (torch.rand(grey.shape, device=grey.device) * 255.0 < grey).float() * 255.0
         device = next(iter(arrays.values())).device
         noise = torch.randn(len(batch), 1, cast(int, network.codes), device=device)
         outputs, _ = network({**arrays, "noise": noise})
@@ -183,30 +201,26 @@ class Autoencoder(Task):
             return ()
         from deepwell.training.augmentation_rows import swapped
 
-        names = [n for n in (examples.columns or {}) if not n.endswith(".position")]
+        names = self._layout.arrays
         what = f"{self.knobs.noise:.0%} of the values that are read are those of other rows"
         return (Chosen(swapped(names, self.knobs.noise), what, "asked for by form=denoising"),)
 
     # answers ---------------------------------------------------------------------------------------------------------
     def answers(self, pipeline: Pipeline) -> Schema:
-        """How unlikely a row is and whether that is alarming, its codes, and what is written again from them."""
+        """How unlikely a row is, whether that is alarming, its codes, what is written again from them; or rows that are drawn."""
+        width = self._codes(Flat.of(self.schema, pipeline))
         fields = [
             Field("score", "number", "target", "nats: how unlikely the row is to the model"),
             Field("unlikely", "category", "target", f"yes above {ALARM:.0%} of the rows kept for calibration"),
-            *(Field(f"code.{i + 1}", "number", "target", "a code") for i in range(self._codes(pipeline))),
-            *(replace(f, name=f"{f.name}.written", role="target", reason="written again") for f in self._read),
+            *(Field(f"code.{i + 1}", "number", "target", "a code") for i in range(width)),
+            *(replace(f, name=f.name + WRITTEN, role="target", reason="written again") for f in self._layout.read),
+            *(replace(f, role="target", reason="drawn, where n rows are asked for") for f in self._layout.read),
         ]
         return Schema(tuple(fields))
 
-    @property
-    def _read(self) -> tuple[Field, ...]:
-        return tuple(f for f in self.schema.inputs if f.kind in ("image", "number", "category"))
-
-    def _codes(self, pipeline: Pipeline) -> int:
+    def _codes(self, flat: Flat) -> int:
         """How many codes there are."""
-        sizes = pipeline.sizes()
-        values = sum(int(np.prod(sizes[f.name])) if f.kind == "image" else 1 for f in self._read)
-        return self.knobs.codes or max(1, min(MOST_CODES, values // 2))
+        return self.knobs.codes or max(1, min(MOST_CODES, flat.values // 2))
 
     def asks(self, request: Any) -> bool:
         """Rows are given, unless some are to be drawn."""
@@ -216,42 +230,23 @@ class Autoencoder(Task):
         self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
     ) -> Table:
         """See `answers`; for n > 0 rows written from codes that are drawn, with the columns of the data."""
+        width = self._codes(Flat.of(self.schema, pipeline))
         if request.n:
-            codes = Key(request.seed).fold("draw").numpy().normal(size=(request.n, self._codes(pipeline)))
+            codes = Key(request.seed).fold("draw").numpy().normal(size=(request.n, width))
             outputs, _ = runner.run("decode", {"codes": codes.astype(np.float32)})
-            return Table(self._written(outputs, pipeline, ""))
-        outputs, _ = runner.run(
-            "forward", {**batch.arrays, "noise": np.zeros((1, 1, self._codes(pipeline)), np.float32)}
-        )
+            return Table(self._layout.drawn(outputs, pipeline))
+        outputs, _ = runner.run("forward", {**batch.arrays, "noise": np.zeros((1, 1, width), np.float32)})
         score = self._score(outputs)
         limit = outputs.get("codes.threshold")
         unlikely = np.full(len(score), None, object) if limit is None else np.where(score > limit[0], "yes", "no")
         columns: dict[str, Column] = {"score": score, "unlikely": unlikely.astype(object)}
         columns |= {f"code.{i + 1}": code for i, code in enumerate(outputs["codes"].T.astype(np.float64))}
-        return Table({**columns, **self._written(outputs, pipeline, ".written")})
+        written = self._layout.written(outputs, batch.arrays, pipeline)
+        return Table({**columns, **{name + WRITTEN: column for name, column in written.items()}})
 
     def _score(self, outputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """(n,) nats: the bound on how unlikely each row is, without draws."""
         return np.asarray(outputs["divergence"] - outputs["log_likelihood"][:, 0], np.float64)
-
-    def _written(self, outputs: Mapping[str, NDArray[Any]], pipeline: Pipeline, ending: str) -> dict[str, Column]:
-        """Raw values of what the network writes."""
-        columns: dict[str, Column] = {}
-        number, start = 0, 0
-        for field in self._read:
-            if field.kind == "image":
-                pixels = np.clip(outputs[field.name] * 255.0, 0, 255).round().astype(np.uint8)
-                pictures = pipeline.decode(field.name, pixels)
-                columns[field.name + ending] = np.fromiter(pictures, object, len(pictures))
-            elif field.kind == "number":
-                columns[field.name + ending] = pipeline.decode(field.name, outputs["numbers"][:, number])
-                number += 1
-            else:
-                levels = pipeline.sizes()[field.name][0]
-                shares = outputs["categories"][:, start : start + levels]
-                columns[field.name + ending] = pipeline.decode(field.name, shares[:, 1:].argmax(axis=1) + 1)
-                start += levels
-        return columns
 
     def calibrate(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Mapping[str, float]:
         """The score above which a row is unlikely."""
@@ -259,65 +254,71 @@ class Autoencoder(Task):
 
     # proof -----------------------------------------------------------------------------------------------------------
     def metrics(self, pipeline: Pipeline) -> Sequence[Metric]:
-        """Nats of a row, where codes are distributions; the error of what is written again."""
+        """Nats of a row, where codes are distributions; the errors of what is cleaned, and of what is written again."""
         error = _mean("error", "", root=True)
-        return (_mean("nats", "nats"), error) if self._variational else (error,)
+        if self._variational:
+            return (_mean("nats", "nats"), error)
+        return (_mean("cleaned", "", root=True), error) if self.knobs.form == "denoising" else (error,)
 
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
         """`error` mean squared, of pixels from 0 to 1, scaled numbers and shares of levels; `score`; `codes`; `nats` by samples.
 
-        nats: -log of the mean importance weight; an upper bound that is tight for many samples (Burda et al. 2016).
+        cleaned: the error where as much of what is read is spoilt as in training, for denoising ones. nats: -log of the mean
+        importance weight; an upper bound that is tight for many samples (Burda et al. 2016).
         """
-        arrays = dict(batch.arrays)
+        arrays = {name: array for name, array in batch.arrays.items() if name != "unsampled"}
         if self.knobs.likelihood == "bernoulli":
             arrays |= {f.name: _drawn(arrays[f.name], batch.examples) for f in self.schema.of("input", "image")}
-        width = self._codes(pipeline)
+        flat = Flat.of(self.schema, pipeline)
+        width = self._codes(flat)
         outputs, _ = runner.run("forward", {**arrays, "noise": np.zeros((1, 1, width), np.float32)})
         columns = {
-            "error": self._error(arrays, outputs, pipeline),
+            "error": flat.error(arrays, outputs),
             "score": self._score(outputs),
             "codes": outputs["codes"],
         }
-        if not self._variational:
+        if self.knobs.form == "denoising":
+            spoilt = {f"{n}.read": _spoilt(arrays[n], self.knobs.noise, batch.examples) for n in self._layout.arrays}
+            columns["cleaned"] = flat.error(arrays, runner.run("forward", {**arrays, **spoilt})[0])
+        if not self._variational or "unsampled" in batch.arrays:
             return columns
-        draws = DRAWS.numpy().normal(size=(self.knobs.samples, width)).astype(np.float32)
-        best = np.full(len(batch), -np.inf)
-        for start in range(0, len(draws), CHUNK):
-            weights = runner.run("forward", {**arrays, "noise": draws[None, start : start + CHUNK]})[0]["log_weight"]
-            if weights.shape[1] < len(draws[start : start + CHUNK]):  # of a baseline whose likelihood is exact
-                return {**columns, "nats": -weights[:, 0].astype(np.float64)}
-            with np.errstate(invalid="ignore"):  # a baseline without a likelihood gives NaN
-                best = np.logaddexp(best, np.logaddexp.reduce(weights.astype(np.float64), axis=1))
-        return {**columns, "nats": math.log(len(draws)) - best}
-
-    def _error(
-        self, arrays: Mapping[str, Any], outputs: Mapping[str, NDArray[Any]], pipeline: Pipeline
-    ) -> NDArray[np.float64]:
-        flat = Flat.of(self.schema, pipeline)
-        truth, known = flat.truth(arrays)
-        squares = ((truth - flat.written(outputs)) ** 2) * known
-        return np.asarray(squares.sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+        samples = self.knobs.samples or (SAMPLES if flat.values <= LARGE else FEWER_SAMPLES)
+        draws = DRAWS.numpy().normal(size=(samples, width)).astype(np.float32)
+        rows = max(1, MOST_WRITTEN // (CHUNK * flat.values))
+        nats = [
+            _nats(runner, {name: array[start : start + rows] for name, array in arrays.items()}, draws)
+            for start in range(0, len(batch), rows)
+        ]
+        return {**columns, "nats": np.concatenate(nats)}
 
     def figures(self, columns: Mapping[str, NDArray[Any]], pipeline: Pipeline) -> Sequence[Mapping[str, Any]]:
-        """The codes on a plane: their two principal components, at most MOST_POINTS rows; and what was written again."""
-        codes = np.asarray(columns["codes"], np.float64)
-        some = np.linspace(0, len(codes) - 1, min(MOST_POINTS, len(codes))).astype(np.int64)
-        centred = codes - codes.mean(axis=0)
-        axes = np.linalg.svd(centred[some], full_matrices=False)[2][:2]
-        plane = centred[some] @ axes.T
-        heights = plane[:, 1] if plane.shape[1] > 1 else np.zeros(len(plane))
-        data = {
-            "x": plane[:, 0].tolist(),
-            "y": heights.tolist(),
-            "x_label": "first component of the codes",
-            "y_label": "second",
-        }
-        return [{"event": "figure", "kind": "map", "target": "codes", "title": "The codes of test rows", "data": data}]
+        """None but those of `shown`, which need the rows themselves."""
+        return ()
+
+    def shown(
+        self,
+        rows: Table,
+        answers: Table,
+        columns: Mapping[str, NDArray[Any]],
+        index: IntArray | None,
+        pipeline: Pipeline,
+    ) -> Sequence[Mapping[str, Any]]:
+        """The codes on a plane, coloured by a column that was set aside, and rows beside what was written again."""
+        aside = next((f for f in self.schema.of("slice") if f.name in rows), None)
+        values = None if aside is None else rows[aside.name] if index is None else rows[aside.name][index]
+        errors = np.sqrt(columns["error"])
+        read = self._layout.read
+        order = self.schema.of("order")[0].name if in_order(self.schema) else ""
+        lines = along(read, rows, answers, errors, index, order) if order else []
+        return [plane(columns["codes"], aside, values), *lines, *beside(read, rows, answers, errors, index)]
 
     def baselines(self) -> Sequence[Baseline]:
         """Every value by itself, and principal components, as many as there are codes."""
         bernoulli = self.knobs.likelihood == "bernoulli"
-        return (apart(self.schema, bernoulli), components(self.schema, self._codes, bernoulli))
+        return (
+            apart(self.schema, bernoulli),
+            components(self.schema, lambda p: self._codes(Flat.of(self.schema, p)), bernoulli),
+        )
 
 
 def _mean(column: str, unit: str, root: bool = False) -> Metric:
@@ -330,10 +331,30 @@ def _mean(column: str, unit: str, root: bool = False) -> Metric:
     return Metric(column, unit, "lower", finish)
 
 
+def _nats(runner: Runner, arrays: Mapping[str, NDArray[Any]], draws: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) minus the log of the mean importance weight of few rows. draws: (samples, codes)."""
+    best = np.full(len(next(iter(arrays.values()))), -np.inf)
+    for start in range(0, len(draws), CHUNK):
+        weights = runner.run("forward", {**arrays, "noise": draws[None, start : start + CHUNK]})[0]["log_weight"]
+        if weights.shape[1] < len(draws[start : start + CHUNK]):  # of a baseline whose likelihood is exact
+            return -weights[:, 0].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a baseline without a likelihood gives NaN
+            best = np.logaddexp(best, np.logaddexp.reduce(weights.astype(np.float64), axis=1))
+    return np.asarray(math.log(len(draws)) - best, np.float64)
+
+
 def _drawn(pictures: NDArray[np.uint8], examples: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Pictures of black and white, white by the brightness of each pixel; always the same for an example."""
-    drawn = np.empty_like(pictures)
-    for row, example in enumerate(examples):
-        chances = DRAWS.fold("pixels", int(example)).numpy().random(pictures.shape[1:], np.float32)
-        drawn[row] = np.where(chances * 255.0 < pictures[row], 255, 0)
-    return drawn
+    chances = _chances("pixels", examples, pictures.shape[1:])
+    return np.where(chances * 255.0 < pictures, 255, 0).astype(np.uint8)
+
+
+def _spoilt(values: NDArray[Any], share: float, examples: NDArray[np.int64]) -> NDArray[Any]:
+    """A share of the values replaced by those of the row before; the same ones always."""
+    return np.where(_chances("spoilt", examples, values.shape[1:]) < share, np.roll(values, 1, axis=0), values)
+
+
+def _chances(word: str, examples: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """(n, ...) from 0 to 1, always the same for an example."""
+    draws = DRAWS.fold(word)
+    return np.stack([draws.fold(int(example)).numpy().random(shape, np.float32) for example in examples])

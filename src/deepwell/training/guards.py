@@ -70,6 +70,20 @@ def smaller(micro_batch: int, batch: int, coupled: bool) -> int:
     return (now + 1) // 2
 
 
+class NotFinite(RunError):
+    """The loss or a gradient was not finite."""
+
+
+def not_finite(why: str, skipped: int) -> NotFinite:
+    """The error that ends a training after so many steps that were not finite."""
+    return NotFinite(
+        f"{why}; a step that is not finite changes nothing"
+        + (f", and {skipped} were skipped in all" if skipped > 1 else ""),
+        repair="a smaller step size (--set learning_rate=...) helps most often; look for extreme values in the data with "
+        "`deepwell check`",
+    )
+
+
 def check_same(mine: Mapping[str, Tensor], saved: Mapping[str, Any]) -> None:
     """Raise RunError where a saved state is not one of this network."""
     own = {name: tuple(tensor.shape) for name, tensor in mine.items() if name.startswith("network.")}

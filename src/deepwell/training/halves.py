@@ -23,6 +23,7 @@ from deepwell.core.batch import Batch
 from deepwell.core.errors import RunError
 from deepwell.core.examples import First
 from deepwell.core.keys import Key
+from deepwell.nn.layers.dropping import Drop
 from deepwell.training.feed import Feed
 from deepwell.training.job import Job
 from deepwell.training.loop import Loop
@@ -133,4 +134,6 @@ def _without_dropout(network: nn.Module) -> nn.Module:
     for part in module.modules():
         if isinstance(part, DROPOUTS):
             part.p = 0.0
+        if isinstance(part, Drop):
+            part.rate = 0.0
     return module

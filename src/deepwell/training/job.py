@@ -17,8 +17,9 @@ from deepwell.training.budget import Budget
 from deepwell.training.checkpoints import Checkpoints
 from deepwell.training.checks import Judge
 from deepwell.training.decisions import Decisions
+from deepwell.training.order import Passes
 from deepwell.training.plan import Plan
-from deepwell.training.updates import LossFunction
+from deepwell.training.updates import LossFunction, Sums
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Job:
     judge: module -> measures on the select part; None: nothing is judged. watch: the measure that chooses the weights,
     None: the last ones; direction: which way it is better. sink hears events. decisions: where open choices are made.
     checkpoints: where the state is saved; None: nowhere. retime: how threads are measured again; None: they stay as planned.
-    stop: asked once before each step; True ends the training.
+    stop: asked once before each step; True ends the training. passes: how an epoch goes through the examples.
+    rate: step (0-based) -> learning rate, instead of the recipe's. listen: hears the sums of each update, still on the device,
+    and takes out of them those parts that are no scalars.
     """
 
     network: nn.Module
@@ -62,6 +65,9 @@ class Job:
     checkpoints: Checkpoints | None = None
     retime: Retime | None = None
     stop: Callable[[], bool] | None = None
+    passes: Passes = field(default_factory=Passes)
+    rate: Callable[[int], float] | None = None
+    listen: Callable[[Sums], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ class Loop:
         if job.plan.channels_last:
             self._network = self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         training_mode(self._network)
-        costs = job.examples.costs if job.examples.count is not None else None
-        plan = job.plan
-        self._order = Order(job.examples.count, plan.batch_size, job.key.fold("examples"), costs, plan.window)
+        plan, count = job.plan, job.examples.count
+        costs = job.examples.costs if count is not None else None
+        self._order = Order(count, plan.batch_size, job.key.fold("examples"), costs, plan.window, job.passes)
         self._feed = Feed(job.examples, self._device)
         self._updaters = [Updater(self._network, u, job.loss, job.recipe, plan) for u in job.updates]
         steady = job.examples.costs is None and not plan.micro_batch
@@ -85,7 +85,9 @@ class Loop:
         self._selection = Selection(job.judge, job.watch, job.direction)
         self._plateau = Plateau() if job.recipe.schedule == "plateau" else None
         self._meter = Meter()
-        self._runner = TorchRunner(self._network, self._device)
+        # Data that make themselves are made by the averaged weights, which are the better ones, and as fast as training is.
+        acting = self._network if self._average is None else self._average.module
+        self._runner = TorchRunner(acting, self._device, PRECISIONS[plan.precision])
         ceiling = job.budget.ceiling(self._order.steps_per_epoch, job.recipe.epochs)
         self._horizon = Horizon(ceiling)
         self._keeper = Timekeeper(job.budget, ceiling)
@@ -132,7 +134,7 @@ class Loop:
                 self._update(updater, number, index)
         self._steps = step + 1
         if self._meter.full or self._keeper.probing or self.finished:
-            self._read()
+            self.read()
         self._feed.ahead(self._order.ahead(step))
         progress = self._horizon.progress(self._steps)  # which no revision changes at this step
         self._smooth(progress)
@@ -156,7 +158,9 @@ class Loop:
             self._cut_to(decisions.record(step, what, smaller, why))
             sums = self._gradients(updater, number, index)
         updater.finish(sums, self.learning_rate(self._steps))
-        self._meter.add(self._steps + 1, updater.update.name, sums)
+        if self._job.listen is not None:
+            self._job.listen(sums)
+        self._meter.add(step, updater.update.name, sums)
 
     def _gradients(self, updater: Updater, number: int, index: IntArray) -> Sums | None:
         """The gradients of a batch, added up over its micro-batches; None when memory did not suffice."""
@@ -206,11 +210,13 @@ class Loop:
     def learning_rate(self, step: int) -> float:
         """The learning rate of a step (0-based): the schedule at its middle, so that first and last step both count."""
         recipe = self._job.recipe
+        if self._job.rate is not None:
+            return self._job.rate(step)
         factor = 1.0 if self._plateau is None else self._plateau.factor
         return recipe.learning_rate * factor * rate(recipe.schedule, self._horizon.progress(step + 0.5), recipe.warmup)
 
     # after a step ----------------------------------------------------------------------------------------------------
-    def _read(self) -> None:
+    def read(self) -> None:
         """Bring losses over from the device, and deal with steps that were skipped because they were not finite."""
         self._meter.read()
         while self._meter.skipped:
@@ -218,12 +224,7 @@ class Loop:
             self._skipped += 1
             why = f"the {skipped.what} at step {skipped.step} (update {skipped.update!r}); {self._explain(skipped)}"
             if self._job.recipe.nonfinite == "stop" or self._skipped > guards.MOST_SKIPPED:
-                raise RunError(
-                    f"{why}; a step that is not finite changes nothing"
-                    + (f", and {self._skipped} were skipped in all" if self._skipped > 1 else ""),
-                    repair="a smaller step size (--set learning_rate=...) helps most often; look for extreme values in "
-                    "the data with `deepwell check`",
-                )
+                raise guards.not_finite(why, self._skipped)
             self._follow("skipped step", skipped.step, why)
 
     def _explain(self, skipped: Skipped) -> str:
@@ -257,7 +258,7 @@ class Loop:
         """Judge raw and averaged weights where it is due; cool down when patience is over."""
         if not self._selection.due(self._steps, progress):
             return
-        self._read()
+        self.read()
         before = self._keeper.elapsed()
         check = self._selection.check(self._steps, progress, self._candidates())
         seconds = self._keeper.elapsed() - before
@@ -296,7 +297,7 @@ class Loop:
     def _report(self) -> None:
         seconds = self._keeper.elapsed()
         if self._reporter.due(self._steps, self._horizon.steps, seconds):
-            self._read()
+            self.read()
             self._reporter.tell(self._steps, self._horizon.steps, self._meter, self.learning_rate, self._keeper)
 
     def _save(self, must: bool = False) -> None:
@@ -325,14 +326,12 @@ class Loop:
     # the end ---------------------------------------------------------------------------------------------------------
     def _trained(self, interrupted: bool) -> Trained:
         """The chosen weights. Raises RunError when they are not finite."""
-        self._read()
+        self.read()
         if not interrupted and self._job.checkpoints is not None and self._job.checkpoints.due():
             self._save()
-        selection = self._selection
-        if selection.best:
-            weights, step, chosen, values = (
-                selection.best, selection.best_step, selection.best_name, selection.best_values
-            )  # fmt: skip
+        kept = self._selection
+        if kept.best:
+            weights, step, chosen, values = kept.best, kept.best_step, kept.best_name, kept.best_values
         else:
             if self._average is not None:
                 self._average.update(self._horizon.progress(self._steps))
@@ -350,7 +349,7 @@ class Loop:
     # state -----------------------------------------------------------------------------------------------------------
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that changes: tensors by name, valid until the next step, and facts as JSON values."""
-        self._read()
+        self.read()
         best, selection = self._selection.state()
         found = {f"network.{n}": t.detach() for n, t in tensors(self._network).items()}
         found |= {f"best.{n}": t for n, t in best.items()}

@@ -15,6 +15,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,22 +70,40 @@ def share(index: IntArray, rank: int, world: int) -> IntArray:
     return np.array_split(index, world)[rank]
 
 
+@dataclass(frozen=True)
+class Passes:
+    """How an epoch goes through the examples.
+
+    whole: every example once, in full batches and a last one with the rest, however small. shuffled: in another order each time.
+    """
+
+    whole: bool = False
+    shuffled: bool = True
+
+
 class Order:
     """The examples of each step.
 
     count: examples, None when endless. batch_size: examples of a batch (with costs: a batch costs at most what this many
     average examples cost). costs: (count,) or None. window: examples that are shuffled together, 0: all; rounded up to
-    BLOCKS whole blocks and WINDOW_BATCHES batches. Raises DataError when there are no examples.
+    BLOCKS whole blocks and WINDOW_BATCHES batches. passes: how an epoch goes through the examples. Raises DataError when there
+    are no examples.
     """
 
     def __init__(
-        self, count: int | None, batch_size: int, key: Key, costs: NDArray[np.float64] | None = None, window: int = 0
+        self,
+        count: int | None,
+        batch_size: int,
+        key: Key,
+        costs: NDArray[np.float64] | None = None,
+        window: int = 0,
+        passes: Passes = Passes(),
     ) -> None:
         if count is not None and count < 1:
             raise DataError("there are no examples to train on")
-        self.count, self.batch_size, self._key = count, batch_size, key
+        self.count, self.batch_size, self.passes, self._key = count, batch_size, passes, key
         whole = _whole(window, batch_size)
-        self.window = whole if window and count is not None and whole < count else 0
+        self.window = whole if window and count is not None and whole < count and passes.shuffled else 0
         self._batches = _ByNumber(self) if costs is None else _ByCost(self, np.asarray(costs, np.float64))
         self._windows: dict[tuple[int, int], IntArray] = {}
         self._keyed = (-1, key)
@@ -140,7 +159,9 @@ class Order:
         """All examples of a window, in order. The last two are kept, since a batch may lie in both."""
         found = self._windows.get((epoch, window))
         if found is None:
-            if not self.window:
+            if not self.passes.shuffled:
+                found = np.arange(self.count or 0, dtype=np.int64)
+            elif not self.window:
                 found = permutation(self.count or 0, self.window_key(epoch))
             else:
                 spans = self._spans(epoch, window)
@@ -185,7 +206,7 @@ class _ByNumber:
 
     def steps(self, epoch: int) -> int:
         count, size = self._order.count or 0, self._order.batch_size
-        return self._full if self._full >= FULL_BATCHES else math.ceil(count / size)
+        return self._full if self._full >= FULL_BATCHES and not self._order.passes.whole else math.ceil(count / size)
 
     def place(self, step: int) -> tuple[int, int]:
         """The epoch and the number of a step within it."""
@@ -197,9 +218,9 @@ class _ByNumber:
 
     def index(self, epoch: int, number: int) -> IntArray:
         order = self._order
-        if self._full < FULL_BATCHES:
+        if self._full < FULL_BATCHES and not order.passes.whole:
             return np.array_split(order.examples(epoch, 0), self.steps(epoch))[number]
-        start, stop = number * order.batch_size, (number + 1) * order.batch_size
+        start, stop = number * order.batch_size, min((number + 1) * order.batch_size, order.count or 0)
         pieces = []
         for window in range(self._window(epoch, start), self._window(epoch, stop - 1) + 1):
             first = order.first(epoch, window)

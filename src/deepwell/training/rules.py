@@ -1,4 +1,4 @@
-"""Rules: how one step of an optimiser moves a list of parameters. SGD, RMSprop, Adam; see muon.py for the fourth.
+"""Rules: how one step of an optimiser moves a list of parameters. SGD, RMSprop, Adam; muon.py and rules_keras.py have more.
 
 Unusual: torch's kernels are called on lists that never change. `torch.optim` gathers its lists anew and runs hooks at each
 step, which takes longer than the step of a small network. Where torch has a fused kernel it divides gradients by the scale
@@ -66,6 +66,12 @@ def ready(part: Part, scale: Tensor, found: Tensor | None, *, decay: float = 0.0
         for gradient in part.gradients:
             gradient.masked_fill_(skipped, 0.0)
     return part.gradients
+
+
+def count_step(part: Part, found: Tensor | None) -> None:
+    """Raise the numbers of steps, unless this one does not count."""
+    for count in part.counts:
+        count.add_(1.0 if found is None else 1.0 - found)
 
 
 def unless(found: Tensor | None, value: float, skipped: float) -> Number:
@@ -139,39 +145,40 @@ class Adam(Rule):
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g g;  w = (1 - r d) w - r m' / (sqrt(v') + e), where m' = m / (1 - b1^t)
     and v' = v / (1 - b2^t). Decay is apart from g and relative to the step size.
+
+    b1, b2: memories of g and of g g. e: `least`.
     """
 
-    BETA1, BETA2, LEAST = 0.9, 0.999, 1e-8
     keeps = ("exp_avg", "exp_avg_sq")
     counts = True
 
-    def __init__(self, fused: bool) -> None:
+    def __init__(self, fused: bool, beta1: float = 0.9, beta2: float = 0.999, least: float = 1e-8) -> None:
         self._fused = fused and hasattr(torch, "_fused_adamw_")
+        self._beta1, self._beta2, self._least = beta1, beta2, least
 
     def move(self, part: Part, learning_rate: float, scale: Tensor, found: Tensor | None) -> None:
         """See Rule."""
         first, second, steps = (part.memory[what] for what in ("exp_avg", "exp_avg_sq", "step"))
-        for count in part.counts:
-            count.add_(1.0 if found is None else 1.0 - found)
+        count_step(part, found)
         if self._fused:
             torch._fused_adamw_(
-                part.parameters, part.gradients, first, second, [], steps, lr=learning_rate, beta1=self.BETA1,
-                beta2=self.BETA2, weight_decay=part.decay, eps=self.LEAST, amsgrad=False, maximize=False,
+                part.parameters, part.gradients, first, second, [], steps, lr=learning_rate, beta1=self._beta1,
+                beta2=self._beta2, weight_decay=part.decay, eps=self._least, amsgrad=False, maximize=False,
                 grad_scale=scale, found_inf=found,
             )  # fmt: skip
             return
         gradients = ready(part, scale, found)
-        torch._foreach_mul_(first, unless(found, self.BETA1, 1.0))
-        torch._foreach_add_(first, gradients, alpha=1.0 - self.BETA1)
-        torch._foreach_mul_(second, unless(found, self.BETA2, 1.0))
-        torch._foreach_addcmul_(second, gradients, gradients, 1.0 - self.BETA2)
+        torch._foreach_mul_(first, unless(found, self._beta1, 1.0))
+        torch._foreach_add_(first, gradients, alpha=1.0 - self._beta1)
+        torch._foreach_mul_(second, unless(found, self._beta2, 1.0))
+        torch._foreach_addcmul_(second, gradients, gradients, 1.0 - self._beta2)
         rate = unless(found, learning_rate, 0.0)
         if part.decay:
             torch._foreach_mul_(part.parameters, 1.0 - rate * part.decay)
         taken = torch.stack(steps).clamp_(min=1.0)  # a first step that is skipped has taken none
         size = torch._foreach_sqrt(second)
-        torch._foreach_div_(size, list((1.0 - self.BETA2**taken).sqrt_().unbind()))
-        torch._foreach_add_(size, self.LEAST)
+        torch._foreach_div_(size, list((1.0 - self._beta2**taken).sqrt_().unbind()))
+        torch._foreach_add_(size, self._least)
         moves = torch._foreach_div(first, size)
-        torch._foreach_mul_(moves, list((rate / (1.0 - self.BETA1**taken)).unbind()))
+        torch._foreach_mul_(moves, list((rate / (1.0 - self._beta1**taken)).unbind()))
         torch._foreach_sub_(part.parameters, moves)

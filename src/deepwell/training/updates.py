@@ -69,7 +69,8 @@ class Updater:
         self._all = len(named) == len(trainable)
         self._clip, self._l1 = recipe.clip, recipe.l1
         self._penalised = [named[n] for n in sorted(matrices(network) & named.keys())] if recipe.l1 else []
-        self.optimiser = make(network, list(named), recipe, plan.fused)
+        made = None if update.optimiser is None else update.optimiser(network, list(named), plan.fused)
+        self.optimiser = make(network, list(named), recipe, plan.fused) if made is None else made
         self._guard = Guard(network)
         self._device = self._parameters[0].device
         self._dtype = PRECISIONS[plan.precision]

@@ -71,6 +71,48 @@ def test_a_plain_one_has_no_draws_and_no_divergence():
     assert torch.allclose(outputs["log_likelihood"], outputs["log_likelihood"][:, :1].expand(-1, 4))
 
 
+def test_what_the_mean_writes_is_left_out_while_gradients_are_taken():
+    network, given = Autoencoder(ROW, 3, 16, True, True), arrays()
+    assert "image" not in network(given)[0]
+    with torch.no_grad():
+        shown = network(given)[0]["image"]
+    without = {name: array for name, array in given.items() if name != "noise"}
+    assert torch.equal(shown, network(without)[0]["image"])
+
+
+def test_a_plain_one_learns_least_squares():
+    network, given = Autoencoder(Row({"image": (1, 4, 4)}, 2), 3, 16, False, False), arrays(draws=1)
+    given["inputs.number"] = given["inputs.number"][:, :2]
+    outputs = {
+        **network({**given, "noise": torch.zeros(1, 1, 3)})[0],
+        **network.decode({"codes": network(given)[0]["codes"]})[0],
+    }
+    squares = ((outputs["image"] - given["image"] / 255) ** 2).sum((1, 2, 3))
+    squares = squares + ((outputs["numbers"] - given["inputs.number"]) ** 2).sum(1)
+    assert torch.allclose(-outputs["log_likelihood"][:, 0], 0.5 * squares + 9 * math.log(2 * math.pi), atol=1e-4)
+
+
+def test_there_is_a_straight_path_beside_the_layers():
+    """So that it can do at least what principal components do."""
+    network = Autoencoder(Row({}, 6), 2, 16, False, False)
+    torch.nn.init.zeros_(network.encode.layers[-1].weight)
+    torch.nn.init.zeros_(network.write.layers[-1].weight)
+    one, two = torch.randn(1, 6), torch.randn(1, 6)
+    written = [network({"inputs.number": x})[0]["numbers"] for x in (one, two, one + two, torch.zeros(1, 6))]
+    assert torch.allclose(written[0] + written[1], written[2] + written[3], atol=1e-5)
+    assert written[0].abs().max() > 0.01
+
+
+@pytest.mark.parametrize("numbers", [1, 3, 5, 6, 14, 33])
+def test_a_row_is_answered_alike_wherever_it_stands(numbers):
+    torch.manual_seed(0)
+    network = Autoencoder(Row({}, numbers), 3, 16, False, True)
+    x, order = torch.randn(64, numbers), torch.randperm(64)
+    with torch.inference_mode():
+        straight, permuted = (network({"inputs.number": rows})[0] for rows in (x, x[order]))
+    assert all(torch.equal(straight[name][order], permuted[name]) for name in straight)
+
+
 def test_what_is_missing_or_unknown_counts_nothing():
     network, given = Autoencoder(ROW, 3, 16, True, True).eval(), arrays(n=1)
     missing = {**given, "inputs.number": given["inputs.number"].clone(), "inputs.category": torch.tensor([[0, 2]])}

@@ -25,7 +25,7 @@ from deepwell.data.fields.kind import checked
 from deepwell.data.fields.time import Time
 from deepwell.data.fields.values import factorise, missing
 from deepwell.data.pipeline import FieldPipeline
-from deepwell.data.series import scales, tails
+from deepwell.data.series import inputs, scales, tails
 from deepwell.data.series.frequency import Frequency, features, find, settled
 from deepwell.data.series.grid import Grid
 from deepwell.data.series.reading import Columns, Rows, read
@@ -34,8 +34,6 @@ from deepwell.data.series.windows import NAMES, Flat, HistoryWindows, Places, ne
 MOST_NUMBERS = 100_000
 """Names and scales of series that a bundle's pipeline.json may hold. Of more series the longest are known, the others are treated
 as new ones."""
-MOST_LEVELS = 16
-"""Values of a category that have a feature of their own."""
 ROLE_AHEAD = "known_future"
 NEEDED = ("train", "select", "test")
 """Parts that must have windows."""
@@ -79,7 +77,7 @@ class SeriesPipeline:
         self.columns = Columns(groups, self.order.name if self.order else "", targets)
         self.inputs = [f for f in schema.fields if f.role in ("input", ROLE_AHEAD) and f.kind in ("number", "category")]
         read = [*schema.targets, *(replace(f, role="input") for f in self.inputs)]
-        levels = {f.name: Category(MOST_LEVELS) for f in self.inputs if f.kind == "category"}
+        levels = {f.name: Category(inputs.MOST_LEVELS) for f in self.inputs if f.kind == "category"}
         self.fields_ = FieldPipeline(Schema(tuple(read)), levels)
         self.time_ = Time()
         self.frequency_ = Frequency("step", 1)
@@ -166,7 +164,7 @@ class SeriesPipeline:
         seen = np.isfinite(values).astype(np.uint8)
         known = features(self.calendar_, self.frequency_.moment(grid.index))
         used = {use: [f for f in self.inputs if self.use(f) == use] for use in USES}
-        ahead, beside, static = (self._features(rows, used[use]) for use in USES)
+        ahead, beside, static = (inputs.features(rows, used[use], self.fields_) for use in USES)
         scaled = (np.nan_to_num(values) - offset[grid.owner]) / factor[grid.owner]
         first_row = np.zeros(len(rows.names), np.int64)
         first_row[rows.owner[::-1]] = np.arange(len(rows.table))[::-1]
@@ -218,26 +216,6 @@ class SeriesPipeline:
         if field.role == ROLE_AHEAD:
             return "ahead"
         return "static" if field.name in self.static_ else "beside"
-
-    def _features(self, rows: Rows, fields: Sequence[Field]) -> NDArray[np.float32]:
-        """(rows, features) of some inputs; what cannot be read is missing, and said."""
-        columns: list[NDArray[np.float32]] = []
-        for field in fields:
-            parts, bad = self.fields_.kinds_[field.name].encode(rows.table[field.name])
-            for row, why in bad.items():
-                rows.problems.setdefault(row, f"column {field.name!r}: {why}")
-            main = np.asarray(parts[""])
-            if field.kind == "category":
-                columns.append((main[:, None] == np.arange(1, self._width(field) + 1)).astype(np.float32))
-            else:
-                columns += [np.asarray(values, np.float32)[:, None] for values in parts.values()]
-        return np.concatenate(columns, axis=1) if columns else np.zeros((len(rows.table), 0), np.float32)
-
-    def _width(self, field: Field) -> int:
-        kind = self.fields_.kinds_[field.name]
-        if field.kind == "category":
-            return kind.sizes()[0] - 1
-        return 1 + bool(getattr(kind, "missing_", False))
 
     # what is refused -------------------------------------------------------------------------------------------------
     def _too_short(self, rows: Rows, grid: Grid, short: IntArray) -> None:
@@ -321,7 +299,7 @@ class SeriesPipeline:
         """The widths of the arrays of windows: past and future (steps, targets), and features of a step or series."""
         count = {"ahead": 2 * len(self.calendar_), "beside": 0, "static": 0}
         for field in self.inputs:
-            count[self.use(field)] += self._width(field)
+            count[self.use(field)] += inputs.width(field, self.fields_)
         targets = len(self.columns.targets)
         widths = {"known": (count["ahead"],), "beside": (count["beside"],), "static": (count["static"],)}
         return {
@@ -352,8 +330,8 @@ class SeriesPipeline:
         self.frequency_ = Frequency.from_json(values["frequency"])
         self.context_, self.horizon_, self.season_ = values["context"], values["horizon"], values["season"]
         self.calendar_, self.static_ = tuple(values["calendar"]), values["static"]
-        inputs = [f.name for f in self.inputs]
-        if any(name not in inputs for name in self.static_) or list(self.calendar_) != _known(self.calendar_):
+        named = [f.name for f in self.inputs]
+        if any(name not in named for name in self.static_) or list(self.calendar_) != _known(self.calendar_):
             raise BundleError("the transforms of series name columns or parts of the calendar that there are not")
         names = values["series"]
         keyed = all(

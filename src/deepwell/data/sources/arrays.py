@@ -30,11 +30,47 @@ def read(source: Any, options: ReadOptions) -> Table:
     2-D arrays become x0, x1, ...; pictures `image`; the y of a pair `label` beside pictures, else `target`; a list of texts
     in a pair `text`. Raises DataError for what is none of these, without rows, or of unequal length.
     """
+    if options.arrays and not isinstance(source, Table):
+        return Table(whole(_named(source)))
     missing = words(options.missing)
     found = _pair(*source, missing) if isinstance(source, tuple) and len(source) == 2 else _columns(source, missing)
     if not found or not len(next(iter(found.values()))):
         raise DataError("the data in memory has no row", repair="give at least one row")
     return Table(found)
+
+
+def _named(source: Any) -> Mapping[str, Any]:
+    """Arrays by name: those of a mapping, x and y of a pair, or x."""
+    if isinstance(source, Mapping):
+        return {str(name): array for name, array in source.items()}
+    if not (isinstance(source, tuple) and len(source) == 2):
+        return {"x": source}
+    x = source[0] if isinstance(source[0], Mapping) else {"x": source[0]}
+    y = source[1] if isinstance(source[1], Mapping) else {"y": source[1]}
+    return {str(name): array for name, array in {**x, **y}.items()}
+
+
+def whole(found: Mapping[str, Any], where: str = "") -> Columns:
+    """Arrays as columns, as they are: the first axis is the rows.
+
+    Raises DataError for an array without rows or of anything but numbers, and for unequal lengths.
+    """
+    made = {name: np.asarray(array) for name, array in found.items()}
+    for name, array in made.items():
+        if array.ndim == 0 or array.dtype.kind not in "biuf":
+            raise DataError(
+                f"{name!r} is no array of numbers whose first axis is the rows; it has the shape {array.shape} and the type "
+                f"{array.dtype}",
+                where=where,
+            )
+    lengths = {name: len(array) for name, array in made.items()}
+    if len(set(lengths.values())) > 1 or not made or not next(iter(lengths.values())):
+        raise DataError(
+            f"the arrays have {lengths} rows",
+            where=where,
+            repair="give each row an entry in each, and at least one row",
+        )
+    return made
 
 
 def _pair(x: Any, y: Any, missing: Missing) -> Columns:
@@ -108,7 +144,8 @@ def _mapping(source: Mapping[Any, Any], missing: Missing) -> Columns:
     for name, value in zip(names, values, strict=True):
         if np.isscalar(value) or value is None or not hasattr(value, "__len__"):
             raise DataError(f"column {name!r} is a single value, others are lists", repair="give each a list")
-        found[name] = _picture_column(value) if _pictures_given(value) else _any(value, missing)
+        seen = _pictures_given(value) and getattr(value, "dtype", None) != np.float32
+        found[name] = _picture_column(value) if seen else _any(value, missing)
     lengths = {n: len(c) for n, c in found.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(

@@ -66,7 +66,7 @@ def column(values: Any, missing: Sequence[str] | frozenset[str]) -> Column:
 
     values: a numpy array (rows, ...), or any sequence of Python values. Numbers become float64, int64 (whole, none
     missing) or bool; text becomes object of str | None; moments become ISO text; numbers mixed with text become text;
-    uint8 arrays of three or four dimensions stay pictures; anything else stays as it is, as objects.
+    numbers of several dimensions stay as they are (uint8 of three or four are pictures); anything else as objects.
     """
     if isinstance(values, np.ndarray) and values.dtype != object:
         return _typed(values, missing)
@@ -79,9 +79,7 @@ def _typed(array: NDArray[Any], missing: Sequence[str] | frozenset[str]) -> Colu
     if kind in "US":
         return _values([v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in array.tolist()], missing)
     if array.ndim > 1:
-        if array.ndim in (3, 4) and array.dtype == np.uint8:
-            return array
-        return objects(array)
+        return array if kind in "biuf" else objects(array)
     if kind == "b":
         return array
     if kind in "iu":

@@ -35,10 +35,12 @@ def read(path: Path, options: ReadOptions) -> Table:
     """The arrays as columns.
 
     A part word in an array's name is taken out and becomes `split`. Pictures (uint8, 3 or 4 dimensions) become `image`,
-    labels `label` beside pictures and `target` beside numbers; other 2-D arrays one column per number, x0, x1, ...
+    labels `label` beside pictures and `target` beside numbers; other 2-D arrays one column per number, x0, x1, ... Where
+    options.arrays is set, each array is one column under its own name.
     Raises DataError for pickled objects, damaged files, pictures that are not uint8, and arrays of unequal length.
     """
     found = _load(path)
+    table = _whole if options.arrays else _table
     by_part: dict[str | None, dict[str, NDArray[Any]]] = {}
     for key, array in found.items():
         part = parts.part_of(key)
@@ -47,7 +49,7 @@ def read(path: Path, options: ReadOptions) -> Table:
             raise DataError(f"two arrays are {rest!r} of the part {part!r}", where=str(path), repair="rename one")
         by_part[part][rest] = array
     if len(by_part) == 1:
-        return _table(next(iter(by_part.values())), path)
+        return table(next(iter(by_part.values())), path)
     if None in by_part:
         odd = next(iter(by_part[None]))
         raise DataError(
@@ -57,7 +59,7 @@ def read(path: Path, options: ReadOptions) -> Table:
     if "train" not in by_part:
         raise DataError(f"there are parts ({', '.join(found)}) but none is train", where=str(path), repair="rename one")
     order = [p for p in ("train", "select", "test") if p in by_part]
-    return parts.stack([(f"{path} ({p})", parts.mark(_table(by_part[p], path), p, str(path))) for p in order])
+    return parts.stack([(f"{path} ({p})", parts.mark(table(by_part[p], path), p, str(path))) for p in order])
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
@@ -93,6 +95,13 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     if not found:
         raise DataError("there is no array in the file", where=str(path), repair=REPAIR)
     return found
+
+
+def _whole(found: Mapping[str, NDArray[Any]], path: Path) -> Table:
+    """The arrays of one part as they are; one without a name, as in a .npy file, is `x`."""
+    made = arrays.whole({key or "x": array for key, array in found.items()}, str(path))
+    rows = np.arange(1, len(next(iter(made.values()))) + 1, dtype=np.int64)
+    return Table(made, Origin((str(path),), np.zeros(len(rows), dtype=np.int32), rows, "row"))
 
 
 def _table(found: Mapping[str, NDArray[Any]], path: Path) -> Table:

@@ -27,6 +27,7 @@ class ReadOptions:
             whatever stands below it.
         usual: the raw form that the files of training had: it goes first where a path could be read in several ways and no
             form is sure, as for a .txt file.
+        arrays: arrays of numbers stay as they are, one column each, instead of pictures or a column for each number.
         targets: whether what is to be learned is needed. A question needs none: pictures are read without what is marked in them.
     """
 
@@ -41,4 +42,5 @@ class ReadOptions:
     form: str | None = None
     expected: tuple[str, ...] = ()
     usual: str | None = None
+    arrays: bool = False
     targets: bool = True

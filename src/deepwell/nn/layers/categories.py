@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class CategoryEncoder(nn.Module):
     """Levels (n, C) integers, column c from 0 to levels[c] - 1, -> (n, width), width = C D.
 
-    Level 0 (missing, unknown, rare) starts at the middle of the others, so one that training never shows stays neutral.
-    embedding: D.
+    Row l of a trained table for level l (Guo and Berkhahn 2016, arXiv:1604.06737), columns side by side. Level 0
+    (missing, unknown, rare) starts at the middle of the others, so one that training never shows stays neutral. embedding: D.
     """
 
     def __init__(self, levels: Sequence[int], embedding: int) -> None:

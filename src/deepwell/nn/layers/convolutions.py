@@ -13,6 +13,8 @@ from torch.nn import functional
 class ConvNorm(nn.Module):
     """Convolution without bias, then batch normalisation, which has one: (n, c, h, w) -> (n, outputs, h / stride, w / stride).
 
+    gamma (W * x - mean) / deviation + beta, mean and deviation of each channel over a batch (Ioffe and Szegedy 2015,
+    arXiv:1502.03167).
     kernel: odd; the border is padded with zeros so that sides shrink by the stride alone, rounded up.
     """
 

@@ -1,9 +1,9 @@
 """Autoencoder: pictures, numbers and categories -> few codes -> the same again; plain, or variational (Kingma & Welling 2014,
 arXiv:1312.6114).
 
-Everything of a row is one flat vector, read and written by dense layers; large pictures are first halved by convolutions until
-they are small, and doubled again on the way back. Codes are a normal distribution whose mean is the answer; a plain
-autoencoder uses the mean alone.
+Everything of a row is one flat vector, read and written by dense layers with a straight path beside them, which can say what
+principal components would; large pictures are first halved by convolutions until they are small, and doubled again on the way
+back. Codes are a normal distribution whose mean is the answer; a plain autoencoder uses the mean alone.
 
 Legend: n rows, k codes, s draws, D values of a row.
 """
@@ -28,6 +28,7 @@ SMALL_SIDE = 8
 LEAST_SCALE = 0.01
 """Of a normal distribution of values, so that values that never change do not cost everything."""
 EMBEDDING = 8
+LEAST_WIDTH, EVEN = 64, 16
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ class Autoencoder(nn.Module):
 
         codes, spread (n, k)              mean and log variance of the codes
         <picture> (n, c, h, w) 0..1, numbers (n, N), categories (n, sum of levels) logits
-                                          what the mean writes again
+                                          what the mean writes again; with `noise` not while gradients are taken
         log_likelihood, log_weight (n, s), divergence (n,)
                                           only with `noise` (n or 1, s, k), standard normal: of what is given under the codes
                                           mean + noise * deviation, in nats; log p(x, z) - log q(z | x); KL(q || prior)
 
-    calls: `decode` writes rows from `codes` (n, k) alone. width: of hidden layers. bernoulli: pictures are 0 or 1, given as
-    chances in 0..255; else their values and all numbers are normal, with a deviation that is learnt for each picture and number.
+    calls: `decode` writes rows from `codes` (n, k) alone. width: of hidden layers that read; those that write are half as wide.
+    bernoulli: pictures are 0 or 1, given as chances in 0..255; else their values and all numbers are normal, with a deviation
+    that is learnt for each picture and number. Without distributions of codes it is 1: what is learnt then are least squares,
+    or the values that are easily written would take everything.
     """
 
     calls = ("forward", "decode")
@@ -71,20 +74,19 @@ class Autoencoder(nn.Module):
             values, written = values + inner, written + inner
         self.levels = CategoryEncoder(list(row.levels), EMBEDDING) if row.levels else None
         values += self.levels.width if self.levels is not None else 0
-        self.encode = nn.Sequential(
-            nn.Linear(values, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2 * codes)
-        )
-        self.write = nn.Sequential(
-            nn.Linear(codes, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, written)
-        )
-        self.scales = nn.Parameter(torch.zeros(len(row.pictures) + row.numbers))
-        treat(self.scales, lr_scale=10.0, decays=False)  # few numbers on which all the likelihood depends
+        self.encode = _Dense(values, width, 2 * codes)
+        self.write = _Dense(codes, max(LEAST_WIDTH, width // 2), written)  # it is asked for every importance sample
+        if variational:
+            self.scales = nn.Parameter(torch.zeros(len(row.pictures) + row.numbers))
+            treat(self.scales, lr_scale=10.0, decays=False)  # few numbers on which all the likelihood depends
 
     def forward(self, arrays: Mapping[str, Tensor], state: Any = None) -> tuple[dict[str, Tensor], Any]:
         """See the class."""
         mean, spread = self.encode(self._flat(arrays)).chunk(2, dim=1)
         mean, spread = mean.float(), spread.float().clamp(-10.0, 10.0)
-        outputs = {"codes": mean, "spread": spread, **self._shown(self.write(mean))}
+        outputs = {"codes": mean, "spread": spread}
+        if "noise" not in arrays or not torch.is_grad_enabled():  # nobody reads it in training
+            outputs |= self._shown(self.write(mean))
         if "noise" in arrays:
             outputs |= self._likelihood(arrays, mean, spread)
         return outputs, state
@@ -124,7 +126,10 @@ class Autoencoder(nn.Module):
         """(n, s): of the true values under what was written (n * s, ...). Missing numbers, unknown categories count nothing."""
         pictures, numbers, categories = self._split(written)
         total = written.new_zeros(n, draws, dtype=torch.float32)
-        scales = functional.softplus(self.scales.float()) + LEAST_SCALE
+        if self.variational:
+            scales = functional.softplus(self.scales.float()) + LEAST_SCALE
+        else:
+            scales = total.new_ones(len(self.row.pictures) + self.row.numbers)
         for place, (name, found) in enumerate(pictures.items()):
             truth = (arrays[name].float() / 255.0).flatten(1)[:, None]
             found = found.float().flatten(1).view(n, draws, -1)
@@ -170,6 +175,27 @@ class Autoencoder(nn.Module):
         if self.row.levels:
             shown["categories"] = categories
         return shown
+
+
+class _Dense(nn.Module):
+    """(n, inputs) -> (n, outputs): two hidden layers, and a straight path beside them.
+
+    Unusual: that path reads a multiple of EVEN values, filled up with zeros. Products of few outputs and an odd number of inputs
+    are summed in another order at the end of a batch on some processors: a row's answer would depend on where it stands.
+    """
+
+    def __init__(self, inputs: int, width: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, outputs)
+        )
+        self.filling = -inputs % EVEN
+        self.straight = nn.Linear(inputs + self.filling, outputs, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        found: Tensor = self.layers(x) + self.straight(functional.pad(x, (0, self.filling)))
+        return found
 
 
 def _normal(truth: Tensor, mean: Tensor, scale: Tensor) -> Tensor:

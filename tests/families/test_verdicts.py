@@ -1,0 +1,64 @@
+"""verdicts: which rows are anomalous, by a label column."""
+
+import json
+
+import numpy as np
+import pytest
+
+from deepwell.core.errors import BundleError, ConfigError, DataError
+from deepwell.core.fields import Field
+from deepwell.families.verdicts import Verdict
+
+FIELD = Field("state", "category", "target")
+
+
+def column(**counts):
+    return np.array([name for name, count in counts.items() for _ in range(count)], object)
+
+
+def fitted(labels, **options):
+    return Verdict(**options).fit(labels, FIELD, is_target=True)
+
+
+def test_the_rarer_of_two_classes_is_anomalous():
+    kind = fitted(column(fine=97, broken=3))
+    assert kind.encode(np.array(["broken", "fine", None, "molten"], object))[0][""].tolist() == [1, 0, -1, 0]
+    assert "'broken' counts as anomalous (3.00% of the labelled training rows)" in kind.said()[0]
+    assert len(kind.said()) == 1
+
+
+def test_of_more_classes_it_must_be_told_which():
+    labels = column(a=50, b=30, c=20)
+    with pytest.raises(DataError, match=r"has 3 classes in training \('a', 'b', 'c'\).*\n.*--positive CLASS"):
+        fitted(labels)
+    with pytest.raises(DataError, match="no value in any training row"):
+        fitted(np.array([None, None], object))
+    assert fitted(labels, positive="c").encode(labels)[0][""].sum() == 20
+    with pytest.raises(ConfigError, match="no row of 'state' is 'C'; did you mean 'c'"):
+        fitted(labels, positive="C")
+
+
+def test_training_rows_may_all_be_usual_where_the_anomalous_class_is_named():
+    kind = fitted(column(fine=50), positive="broken")
+    assert kind.encode(column(fine=1, broken=1))[0][""].tolist() == [0, 1]
+    with pytest.raises(DataError, match="has one class in training"):
+        fitted(column(fine=50))
+
+
+def test_very_many_anomalous_training_rows_are_said_with_a_repair():
+    kind = fitted(column(fine=67, broken=33))
+    assert any(
+        "33% of the training rows are labelled anomalous" in s and "contamination=0.33" in s for s in kind.said()
+    )
+    assert len(fitted(column(fine=67, broken=33), expected=0.33).said()) == 1
+    assert "name the other: --positive" in fitted(column(fine=52, broken=48)).said()[1]
+
+
+def test_labels_come_back_and_what_was_learnt_is_restored():
+    kind = fitted(column(fine=9, broken=3))
+    again = Verdict().restore(json.loads(json.dumps(kind.state())))
+    codes = again.encode(column(fine=2, broken=1))[0][""]
+    assert again.decode(codes).tolist() == ["fine", "fine", "broken"]
+    assert again.decode(np.array([-1])).tolist() == [None]
+    with pytest.raises(BundleError):
+        Verdict().restore({"odd": "x", "usual": [3]})

@@ -1,0 +1,221 @@
+"""Callbacks do at the same epochs what real Keras's do, and the progress bar reads like Keras's."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import keras as real
+from deepwell import keras as door
+from deepwell.core.errors import ConfigError, RunError
+from deepwell.keras import callbacks, layers, models
+from deepwell.keras.progress import Bar
+
+rng = np.random.default_rng(11)
+X = rng.random((96, 5)).astype("float32")
+Y = (X @ rng.random((5, 1)) + 0.3 * rng.standard_normal((96, 1))).astype("float32")
+FLOAT32 = {"threads": 1, "precision": "float32"}
+
+
+def net(k: Any) -> Any:
+    return k.Sequential([k.Input((5,)), k.layers.Dense(16, activation="tanh"), k.layers.Dense(1)])
+
+
+def both(made: Any, epochs: int = 12, rate: float = 0.1, **options: Any) -> list[Any]:
+    """Real Keras and the door, from the same weights, with the callbacks that `made(k)` gives: [(model, history), ...]."""
+    start = net(real).get_weights()
+    found = []
+    for k in (real, door):
+        model = net(k)
+        model.set_weights(start)
+        model.compile(k.optimizers.SGD(rate), "mse")
+        history = model.fit(
+            X,
+            Y,
+            epochs=epochs,
+            batch_size=16,
+            shuffle=False,
+            verbose=0,
+            validation_split=0.25,
+            callbacks=made(k),
+            **options,
+        )
+        found.append((model, history))
+    return found
+
+
+@pytest.mark.parametrize("restore", [True, False])
+def test_early_stopping_stops_where_keras_stops(restore: bool) -> None:
+    def made(k: Any) -> list[Any]:
+        return [k.callbacks.EarlyStopping(patience=1, min_delta=1e-3, restore_best_weights=restore)]
+
+    (theirs, past), (ours, history) = both(made, epochs=40)
+    assert history.epoch == past.epoch
+    assert len(history.epoch) < 40
+    for a, b in zip(theirs.get_weights(), ours.get_weights(), strict=True):
+        np.testing.assert_allclose(b, a, atol=1e-3)
+
+
+def test_the_rate_falls_where_keras_lets_it_fall() -> None:
+    def made(k: Any) -> list[Any]:
+        return [k.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=0.05, cooldown=1, min_lr=0.02)]
+
+    (_, past), (_, history) = both(made)
+    assert list(history.history) == list(past.history)
+    np.testing.assert_allclose(history.history["learning_rate"], past.history["learning_rate"], rtol=1e-6)
+    assert min(history.history["learning_rate"]) < 0.1
+
+
+def test_a_schedule_by_epoch_sets_the_rate_and_it_counts_at_once() -> None:
+    def made(k: Any) -> list[Any]:
+        return [k.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5 if epoch > 2 else rate)]
+
+    (theirs, past), (ours, history) = both(made, epochs=6)
+    np.testing.assert_allclose(history.history["learning_rate"], past.history["learning_rate"], rtol=1e-6)
+    np.testing.assert_allclose(history.history["loss"], past.history["loss"], rtol=1e-3)
+    assert float(ours.optimizer.learning_rate) == pytest.approx(float(theirs.optimizer.learning_rate))
+
+
+def test_all_hooks_are_called_in_keras_order() -> None:
+    told: dict[str, list[str]] = {}
+
+    def made(k: Any) -> list[Any]:
+        heard = told.setdefault(k.__name__, [])
+        hooks = [
+            f"on_{part}{when}_{end}"
+            for part in ("train", "epoch", "test")
+            for when in ("", "_batch")
+            for end in ("begin", "end")
+        ]
+        written = {h: (lambda self, *_, _h=h, **__: heard.append(_h)) for h in hooks if "epoch_batch" not in h}
+        return [type("Telling", (k.callbacks.Callback,), written)()]
+
+    (_, _), (ours, _) = both(made, epochs=2, validation_batch_size=16)
+    assert told["deepwell.keras"] == told["keras"]
+    assert ours.history.params == {"verbose": 0, "epochs": 2, "steps": 5}
+
+
+def test_batch_logs_are_read_when_asked_and_a_step_can_end_the_fit() -> None:
+    seen: list[float] = []
+
+    class Stopping(callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(logs["loss"])
+            assert set(logs) == {"loss", "mae"}
+            self.model.stop_training = batch == 1
+
+    model = net(door)
+    model.compile("sgd", "mse", metrics=["mae"])
+    history = model.fit(X, Y, batch_size=16, epochs=5, shuffle=False, verbose=0, callbacks=[Stopping()])
+    assert len(seen) == 2
+    assert history.history["loss"] == [pytest.approx(seen[-1])]
+
+
+def test_checkpoints_keep_the_best_and_are_opened_again(tmp_path: Path) -> None:
+    model = net(door)
+    model.compile("adam", "mse", plan=FLOAT32)
+    best = callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="loss", save_best_only=True)
+    each = callbacks.ModelCheckpoint(tmp_path / "w-{epoch:02d}-{loss:.3f}.weights.h5", save_weights_only=True)
+    history = model.fit(X, Y, epochs=3, verbose=0, callbacks=[best, each])
+    losses = history.history["loss"]
+    assert sorted(p.name for p in tmp_path.glob("w-*")) == [
+        f"w-{i + 1:02d}-{v:.3f}.weights.h5" for i, v in enumerate(losses)
+    ]
+    np.testing.assert_array_equal(
+        models.load_model(tmp_path / "best.keras").predict(X, verbose=0), model.predict(X, verbose=0)
+    )
+    with pytest.raises(ConfigError, match="names 'val_loss'; there are: epoch, loss"):
+        model.fit(X, Y, verbose=0, callbacks=callbacks.ModelCheckpoint(str(tmp_path / "{val_loss}")))
+
+
+def test_a_csv_log_is_that_of_keras(tmp_path: Path) -> None:
+    both(lambda k: [k.callbacks.CSVLogger(str(tmp_path / f"{k.__name__}.csv"))], epochs=3)
+    theirs, ours = (
+        list(csv.reader((tmp_path / f"{n}.csv").read_text().splitlines())) for n in ("keras", "deepwell.keras")
+    )
+    assert ours[0] == theirs[0] == ["epoch", "loss", "val_loss"]
+    np.testing.assert_allclose(np.array(ours[1:], float), np.array(theirs[1:], float), rtol=1e-3)
+
+
+def test_a_loss_that_is_not_finite_ends_the_fit_with_words_or_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    model = net(door)
+    model.compile("sgd", "mse")
+    wild = X * 1e38
+    before = model.get_weights()
+    with pytest.raises(RunError, match=r"(loss|gradient) became (inf|nan)[\s\S]*TerminateOnNaN"):
+        model.fit(wild, Y * 1e38, verbose=0)
+    model.fit(wild, Y * 1e38, verbose=0, epochs=4, callbacks=[callbacks.TerminateOnNaN()])
+    assert model.history.epoch == [0]
+    assert "the training ends" in capsys.readouterr().out
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_function_as_hook_and_what_is_no_callback() -> None:
+    told: list[int] = []
+    model = net(door)
+    model.compile("sgd", "mse")
+    model.fit(
+        X, Y, epochs=2, verbose=0, callbacks=[callbacks.LambdaCallback(on_epoch_end=lambda e, logs: told.append(e))]
+    )
+    assert told == [0, 1]
+    with pytest.raises(ConfigError, match=r"did you mean 'EarlyStopping'"):
+        model.fit(X, Y, verbose=0, callbacks=["EarlyStoping"])
+    with pytest.raises(ConfigError, match="make an object of it"):
+        model.fit(X, Y, verbose=0, callbacks=[callbacks.EarlyStopping])
+
+
+def test_a_value_that_is_not_there_is_named() -> None:
+    model = net(door)
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="EarlyStopping watches 'val_los', which is not there; did you mean 'loss'"):
+        model.fit(X, Y, verbose=0, callbacks=[callbacks.EarlyStopping("val_los")])
+
+
+def test_tensorboard_writes_what_the_history_holds(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    model = net(door)
+    model.compile("sgd", "mse")
+    model.fit(X, Y, epochs=2, verbose=0, validation_split=0.2, callbacks=[callbacks.TensorBoard(tmp_path)])
+    assert {p.name for p in tmp_path.iterdir()} == {"train", "validation"}
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_one_plain_line_an_epoch_where_there_is_no_terminal(verbose: int, capsys: pytest.CaptureFixture[str]) -> None:
+    model = net(door)
+    model.compile("sgd", "mse")
+    model.fit(X, Y, epochs=2, batch_size=16, verbose=verbose, validation_split=0.25)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Epoch 1/2"
+    assert lines[2] == "Epoch 2/2"
+    assert len(lines) == 4
+    bar = "━" * 20
+    wanted = ["5/5", bar, "0s"] if verbose == 1 else ["5/5", "-", "0s", "-"]
+    assert lines[1].split()[: len(wanted)] == wanted
+    assert [w.rstrip(":") for w in lines[1].split() if w.endswith(":")] == ["loss", "val_loss"]
+
+
+def test_the_bar_of_a_terminal_is_that_of_keras(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    bar, theirs = Bar(8, 1), real.utils.Progbar(8, stateful_metrics=["loss"])
+    bar.stepped()
+    bar.draw(8, {"loss": 0.25, "tiny": 2e-4}, last=True)
+    ours = capsys.readouterr().out.lstrip("\r")
+    theirs.update(8, [("loss", 0.25), ("tiny", 2e-4)], finalize=True)
+    want = capsys.readouterr().out.lstrip("\r\x08")
+
+    def timeless(text: str) -> list[str]:
+        return [w for w in text.split() if "/step" not in w]
+
+    assert timeless(ours)[:2] == timeless(want)[:2]
+    assert timeless(ours)[-6:] == timeless(want)[-6:] == ["-", "loss:", "0.2500", "-", "tiny:", "2.0000e-04"]
+
+
+def test_a_layer_may_also_be_called_by_hand() -> None:
+    got = layers.Dropout(0.5)(np.ones((2, 1000), "float32"), training=True)
+    assert 0.3 < float((got == 0).float().mean()) < 0.7
+    assert float((layers.Dropout(0.5)(np.ones((2, 10), "float32")) == 0).float().mean()) == 0
