@@ -10,7 +10,7 @@ import pytest
 
 import keras as real
 from deepwell import keras as door
-from deepwell.core.errors import ConfigError, RunError
+from deepwell.core.errors import ConfigError, MissingExtra, RunError
 from deepwell.keras import callbacks, layers, models
 from deepwell.keras.progress import Bar
 
@@ -18,6 +18,12 @@ rng = np.random.default_rng(11)
 X = rng.random((96, 5)).astype("float32")
 Y = (X @ rng.random((5, 1)) + 0.3 * rng.standard_normal((96, 1))).astype("float32")
 FLOAT32 = {"threads": 1, "precision": "float32"}
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Weights are drawn the same each time, whichever tests ran before."""
+    real.utils.set_random_seed(7)
 
 
 def net(k: Any) -> Any:
@@ -180,6 +186,35 @@ def test_tensorboard_writes_what_the_history_holds(tmp_path: Path) -> None:
     model.compile("sgd", "mse")
     model.fit(X, Y, epochs=2, verbose=0, validation_split=0.2, callbacks=[callbacks.TensorBoard(tmp_path)])
     assert {p.name for p in tmp_path.iterdir()} == {"train", "validation"}
+
+
+def test_without_the_library_tensorboard_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [n for n in sys.modules if n.startswith("torch.utils.tensorboard")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(MissingExtra, match=r"needs the library 'tensorboard'[\s\S]*deepwell\[track\]"):
+        callbacks.TensorBoard()
+
+
+def test_evaluate_and_predict_call_their_hooks() -> None:
+    told: list[str] = []
+
+    class Telling(callbacks.Callback):
+        def on_test_begin(self, logs: Any = None) -> None:
+            told.append("test")
+
+        def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append(f"test {batch} {logs['loss']:.0f}")
+
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append(f"predict {batch}")
+
+    model = net(door)
+    model.compile("sgd", "mse")
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    model.evaluate(X, np.full((96, 1), 2.0), batch_size=48, verbose=0, callbacks=Telling())
+    model.predict(X, batch_size=40, steps=2, verbose=0, callbacks=[Telling()])
+    assert told == ["test", "test 0 4", "test 1 4", "predict 0", "predict 1"]
 
 
 @pytest.mark.parametrize("verbose", [1, 2])

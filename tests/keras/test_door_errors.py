@@ -71,7 +71,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
     (fitted(SPARSE, model=lambda: net(3, "relu")), r"the layer ends in 'relu'[\s\S]*activation='softmax' in the last layer"),
     (fitted(DENSE, y=np.eye(4)[LABELS]), r"targets of shape \(\d+, 4\) do not fit an output of 3 units"),
     (fitted(SPARSE, y=LABELS[:30]), r"has 40 rows, the target 'end' has 30 rows"),
-    (fitted("mse", [X, X], ONE_HOT), r"the model has 1 inputs .*; got 2 values"),
+    (fitted("mse", [X, X], ONE_HOT), r"the model has 1 input .*; got 2 values"),
     (fitted("mse", {"hiden": X}, ONE_HOT), "there is no input 'hiden'"),
     (fitted("mse", np.array([["a"] * 6] * 40), ONE_HOT), "must hold numbers"),
     (fitted("mse", [[1.0], [1.0, 2.0]], ONE_HOT[:2]), "pad_sequences"),

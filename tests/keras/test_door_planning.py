@@ -1,5 +1,6 @@
 """How a machine runs a fit: short fits are not measured, trials change nothing, bfloat16 needs a measurement."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,32 @@ def test_a_short_fit_is_run_by_rule_and_in_float32(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(plans, "has_bfloat16", lambda device: True)
     model = Sequential([layers.Conv1D(2, 3, input_shape=(5, 1)), layers.Flatten(), layers.Dense(1)])
     model.compile("adam", "mse")
-    model.fit(X, Y, batch_size=64, epochs=planning.FEWEST_STEPS // 10 - 1, verbose=0)
+    model.fit(X, Y, batch_size=64, epochs=3, verbose=0)
     plan = model.training.plans[64]
     assert plan.precision == "float32"
     assert plan.reasons["precision"] == "nothing was measured"
+
+
+@pytest.mark.parametrize(("several", "threads"), [(0.02, 2), (0.9, 1)])
+def test_threads_that_are_a_disaster_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, several: float, threads: int
+) -> None:
+    """Beside a busy process two threads can be a hundred times slower; one step of each shows it."""
+    model = net()
+    seen: list[Any] = []
+    monkeypatch.setattr(
+        Trial, "turn", lambda trial, *_: trial.seconds.append(several if trial.plan.threads > 1 else 0.03)
+    )
+    monkeypatch.setattr(planning, "measured", lambda job, *rest: seen.append((job, *rest)) or job.plan)
+    model.fit(X, Y, epochs=3, verbose=0)
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        Trial, "turn", lambda trial, *_: trial.seconds.append(several if trial.plan.threads > 1 else 0.03)
+    )
+    job = replace(seen[0][0], plan=replace(seen[0][0].plan, threads=2))
+    assert planning.measured(job, 60, {}, False).threads == threads
+    assert planning.measured(job, 60, {"threads": 2}, False).threads == 2
+    assert planning.measured(job, 30, {}, False).threads == 2
 
 
 def test_what_the_user_fixes_stays() -> None:

@@ -250,7 +250,9 @@ def test_with_little_time_a_share_is_kept(prepared: Prepared, predictor: Predict
     self_made.count = None
     endless = replace(prepared, examples={**prepared.examples, "train": self_made})
     value, _ = replace(closing, prepared=endless).rehearse(predictor, 100.0)
-    assert value["seconds"] == 12.0  # 9, and 3% of what is left, for such tests are whole games
+    assert value["seconds"] == 24.0  # 9, and 15% of what is left, for such tests are whole games
+    value, _ = replace(closing, prepared=endless).rehearse(predictor, 3600.0)
+    assert value["seconds"] == 99.0
     assert [expected.for_training(seconds) for seconds in (100.0, 10.0, None)] == [91.0, 7.0, None]
 
 

@@ -19,7 +19,7 @@ from deepwell.core.batch import Batch
 from deepwell.core.errors import ConfigError
 from deepwell.core.keys import Key
 from deepwell.keras.arrays import ArrayExamples, Columns
-from deepwell.keras.callbacks import CallbackList, Logs
+from deepwell.keras.callbacks import CallbackList, Logs, listed
 from deepwell.keras.compiled import Head, Objective, Running, given
 from deepwell.keras.progress import ProgbarLogger, verbosity
 from deepwell.nn.graph import GraphNetwork
@@ -127,7 +127,6 @@ def answered(
 def hooks_for(model: Any, columns: Columns, question: Question) -> CallbackList:
     """The callbacks of an evaluation or a prediction, the bar among them."""
     verbose = verbosity(question.verbose)
-    listed = [] if question.callbacks is None else list(question.callbacks)
     steps = number_of(columns, size_for(columns, question.batch_size), question.steps)
     params = {"verbose": verbose, "steps": steps}
-    return CallbackList([*listed, *([ProgbarLogger()] if verbose else [])], model, params)
+    return CallbackList([*listed(question.callbacks), *([ProgbarLogger()] if verbose else [])], model, params)

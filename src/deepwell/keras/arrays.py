@@ -111,9 +111,10 @@ def named(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
         return {names[0]: value}
     if not isinstance(value, list | tuple) or len(value) != len(names):
         got = f"{len(value)} values" if isinstance(value, list | tuple) else "one value"
+        many = len(names) != 1
         raise DataError(
-            f"the model has {len(names)} {what}s ({', '.join(map(repr, names))}); got {got}",
-            repair=f"give a list of {len(names)} arrays, or a dict by these names",
+            f"the model has {len(names)} {what}{'s' if many else ''} ({', '.join(map(repr, names))}); got {got}",
+            repair=f"give a list of {len(names)} arrays, or a dict by these names" if many else "give one array",
         )
     return dict(zip(names, value, strict=True))
 

@@ -8,7 +8,6 @@ step on.
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
@@ -268,8 +267,8 @@ class CallbackList:
     """Several callbacks, called one after the other. Batch hooks reach only those that have them."""
 
     def __init__(self, callbacks: Any, model: Any, params: Mapping[str, Any]) -> None:
-        listed = [] if callbacks is None else list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-        for callback in listed:
+        given = listed(callbacks)
+        for callback in given:
             if not isinstance(callback, Callback):
                 names = [n for n in __all__ if n not in ("Callback", "CallbackList", "Logs")]
                 raise ConfigError(
@@ -279,7 +278,7 @@ class CallbackList:
                 )
             callback.set_model(model)
             callback.set_params(dict(params))
-        self.callbacks = listed
+        self.callbacks = given
 
     def hears_batches(self, hook: str) -> list[Callback]:
         """The callbacks that have a hook of their own for batches."""
@@ -291,11 +290,11 @@ class CallbackList:
             getattr(callback, hook)(*args)
 
 
+def listed(callbacks: Any) -> list[Any]:
+    """None, one callback or several of them as a list."""
+    return [] if callbacks is None else list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
 def quiet(callbacks: Sequence[Callback]) -> bool:
     """Whether a loss that is not finite ends the training without an error."""
     return any(getattr(c, "ends_quietly", False) for c in callbacks)
-
-
-def finite(values: Values) -> bool:
-    """Whether all values are."""
-    return all(math.isfinite(v) for v in values.values())

@@ -21,7 +21,7 @@ from deepwell.core.task import Update
 from deepwell.keras import answering, arrays, planning
 from deepwell.keras.answering import Question
 from deepwell.keras.arrays import OUT, WEIGHT, ArrayExamples, Columns
-from deepwell.keras.callbacks import CallbackList, Logs, quiet
+from deepwell.keras.callbacks import CallbackList, Logs, listed, quiet
 from deepwell.keras.compiled import Objective, Running, Training, heads_of, labels, targets_of, training_of
 from deepwell.keras.history import History
 from deepwell.keras.layer import OwnModule
@@ -170,9 +170,9 @@ class _Fit:
         model, history = self._model, History()
         verbose = verbosity(self._options.verbose)
         params = {"verbose": verbose, "epochs": self._options.epochs, "steps": self._steps}
-        given = self._options.callbacks
-        listed = [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
-        hooks = CallbackList([*listed, *([ProgbarLogger()] if verbose else []), history], model, params)
+        hooks = CallbackList(
+            [*listed(self._options.callbacks), *([ProgbarLogger()] if verbose else []), history], model, params
+        )
         model.history, model.stop_training = history, False
         self._remember()
         model.learn_as_told()

@@ -21,8 +21,11 @@ from deepwell.training.trial import Trial
 
 SHARE = 0.05
 """Most of the time of a fit that measuring may take, the first steps included."""
-FEWEST_STEPS = 150
-"""Shorter fits are not timed at all: the six steps of a trial would be a larger share."""
+FEWEST_STEPS, FEWEST_SPARED = 150, 40
+"""For shorter fits the six steps of a trial would be too much. One step of each shows whether more threads are a disaster; still
+shorter fits are not timed at all."""
+DISASTER = 3.0
+"""So many times slower than the first step on one thread, which also finds the kernels."""
 LEAST_SECONDS, MOST_SECONDS = 0.1, 20.0
 """Less time than this measures nothing; threads and precision need no more."""
 
@@ -42,11 +45,11 @@ def measured(job: Job, steps: int, fixed: Mapping[str, Any], own: bool) -> Plan:
 
     job.updates make their optimisers on copies: nothing is changed.
     """
+    alone = "threads" not in fixed and job.plan.device == "cpu"
     if steps < FEWEST_STEPS:
-        return job.plan
+        return _spared(job) if alone and job.plan.threads > 1 and steps >= FEWEST_SPARED else job.plan
     began = time.perf_counter()
     # One thread is at the worst a few times too slow; all of them, beside a busy process, a hundred times.
-    alone = "threads" not in fixed and job.plan.device == "cpu"
     trial = Trial(job, replace(job.plan, threads=1) if alone else job.plan)
     trial.turn(began + SHARE * steps, math.inf)
     if not trial.rate:
@@ -63,6 +66,17 @@ def measured(job: Job, steps: int, fixed: Mapping[str, Any], own: bool) -> Plan:
     return probe.measure(
         replace(job, plan=plan), rest, {*always, "threads", "precision", *(["compile"] if own else [])}
     )[0]
+
+
+def _spared(job: Job) -> Plan:
+    """The plan on one thread where a step on all of them is far slower: another process is at work there."""
+    one, several = Trial(job, replace(job.plan, threads=1)), Trial(job, job.plan)
+    one.turn(0.0, math.inf)  # the time is over after the first step
+    several.turn(0.0, math.inf)
+    if several.median <= DISASTER * one.median:
+        return job.plan
+    why = f"a step took {one.median:.2g} s on one thread and {several.median:.2g} s on {job.plan.threads}"
+    return replace(one.plan, reasons={**job.plan.reasons, "threads": why})
 
 
 def apart(optimizer: Any) -> Any:

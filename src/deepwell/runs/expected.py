@@ -46,8 +46,8 @@ REHEARSED_FROM = 12.0
 """Seconds left: with fewer a rehearsal would take too large a share of them."""
 GUESSED_SHARE, GUESSED_MOST = 0.3, 9.0
 """Kept where nothing was rehearsed: this share of the time that is left, at most so many seconds (two cores, 16,000 rows)."""
-PLAYED_SHARE = 0.03
-"""Of the time that is left: kept beside the guess where data make themselves, for their tests are longer (whole games)."""
+PLAYED_SHARE, PLAYED_MOST = 0.15, 90.0
+"""Kept beside the guess where data make themselves, for such tests are whole games: this share, at most so many seconds."""
 MOST_SHARE = 0.5
 """Of the time that is left: the most that is kept in any case."""
 PAGES = 3.0
@@ -83,7 +83,8 @@ class Closing:
         """{seconds, baselines} with the reason. left: seconds that a time limit leaves for training and what follows it."""
         test = self.prepared.examples["test"].count or 0
         if left < REHEARSED_FROM or not test or not self.prepared.examples["train"].count:
-            more = PLAYED_SHARE * left if self.prepared.examples["train"].count is None else 0.0
+            played = self.prepared.examples["train"].count is None
+            more = min(PLAYED_MOST, PLAYED_SHARE * left) if played else 0.0
             kept = {"seconds": min(GUESSED_SHARE * left, guessed(left) + more), "baselines": self.baselines}
             return kept, "a share of the time, in seconds; too little time, or self-made data, to rehearse the end"
         began = time.perf_counter()

@@ -130,8 +130,8 @@ class ImageGeneration(Task):
         """1,600 made-up pictures, 12 x 12: a bright bar across or down on dark paper, of any place, width and light."""
         draws = Key(seed).fold("demo").numpy()
         n, side = 1600, 12
-        down, light = draws.integers(0, 2, n), draws.uniform(140, 220, n)[:, None, None]
-        centre, half = draws.uniform(2, side - 3, (n, 1)), draws.uniform(0.8, 2.0, (n, 1))
+        down, light = draws.integers(0, 2, n), draws.uniform(180, 220, n)[:, None, None]
+        centre, half = draws.uniform(2, side - 3, (n, 1)), draws.uniform(1.0, 1.6, (n, 1))
         profile = np.clip(half + 0.5 - np.abs(np.arange(side) - centre), 0, 1)
         bar = np.where(down[:, None, None] == 1, profile[:, None, :], profile[:, :, None]) * np.ones((1, side, side))
         grey = 20 + light * bar + draws.normal(0, 4, (n, side, side))

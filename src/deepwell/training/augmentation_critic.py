@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SHIFT = 0.125
-"""Of the shorter side, how far pictures are moved at most."""
+SHIFT = 0.04
+"""Of the shorter side, how far pictures are moved at most, and at least a pixel. With the paper's eighth a generator made one
+picture of each class for hundreds of steps, since moving it about looked like variety enough (500 digits, 250 steps: recall 0,
+and 0.39 with one pixel)."""
 LIGHT = 0.3
 """How much is added to or taken from all values, of a range from -1 to 1."""
 
