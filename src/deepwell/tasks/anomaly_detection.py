@@ -94,11 +94,11 @@ class AnomalyDetection(Task):
 
     @classmethod
     def demo(cls, seed: int) -> Table:
-        """1,500 made-up pumps in three modes, by which speed, flow, pressure, heat and lamp belong together; nobody
+        """800 made-up pumps in three modes, by which speed, flow, pressure, heat and lamp belong together; nobody
         labelled them.
         """
         draws = Key(seed).fold("demo").numpy()
-        n = 1500
+        n = 800
         mode = draws.integers(3, size=n)
         speed = np.array([0.2, 0.6, 1.0])[mode] + draws.normal(0, 0.03, n)
         numbers = {
