@@ -19,7 +19,7 @@ from deepwell.core.examples import Examples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import Arrays
-from deepwell.core.table import Column, Part
+from deepwell.core.table import Column, Part, Table
 from deepwell.core.task import Baseline, Pipeline, Sizes, SplitRule
 from deepwell.data.fields.kind import Kind
 from deepwell.data.series.planting import planted
@@ -45,7 +45,7 @@ BLOCK = 64
 KEY = Key(0).fold("planted into series")
 PLANTED = (
     "no column says which rows are anomalous (--target COLUMN names one): to have something to measure, spikes, shifts, noise "
-    "and standstills are planted into copies of rows of the calibrate and test parts; scores named planted_ are about these. "
+    "and standstills are planted into copies of rows of the calibrate and test parts, and counted with them; scores named planted_ are about these. "
     "How well real anomalies are found is unknown, and rows of the data that are anomalous themselves count as usual"
 )
 
@@ -65,7 +65,7 @@ class SeriesLook(Look):
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
         """Windows that end with each row; of training with some. Labels only where rows are measured."""
         rows = cast(RowPipeline, pipeline)
-        every = max(1, min(len(part.rows) // TRAINED, rows.window_ // 8)) if part.name == "train" else 1
+        every = _every(len(part.rows), rows.window_) if part.name == "train" else 1
         if part.name not in MEASURED:
             return _labelled(rows.windows(part, every), {})
         windows = _in_blocks(rows.windows(part))
@@ -125,11 +125,23 @@ class NotedRows(RowPipeline):
 
     def __init__(self, schema: Schema, wanted: WantedRows, kinds: Mapping[str, Kind], notes: Sequence[str]) -> None:
         super().__init__(schema, wanted, kinds)
-        self._notes = tuple(notes)
+        self._notes, self._rows = tuple(notes), 0
+
+    def fit(self, table: Table) -> RowPipeline:
+        """See RowPipeline."""
+        self._rows = len(table)
+        return super().fit(table)
 
     def said(self) -> Sequence[str]:
         """See RowPipeline."""
-        return [*super().said(), *self._notes]
+        every = _every(self._rows, self.window_)
+        trained = f"of {self._rows:,} training rows one in {every} ends a window that is trained on, and is counted; all are in windows"
+        return [*super().said(), *([trained] if every > 1 else []), *self._notes]
+
+
+def _every(rows: int, window: int) -> int:
+    """Windows of training end at every so many of its rows."""
+    return max(1, min(rows // TRAINED, window // 8))
 
 
 def _in_blocks(windows: RowWindows) -> RowWindows:

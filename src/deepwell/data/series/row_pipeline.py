@@ -112,8 +112,7 @@ class RowPipeline:
         self.frequency_, self.regular_ = found or Frequency("step", 1), found is not None
         rows, grid = self._laid(Part("train", table))
         values = grid.spread(rows.values)
-        self.season_ = self.wanted.season or scales.season(grid, values, self.frequency_)
-        self.window_ = self.wanted.window or _window(grid.lengths, self.season_, self.wanted)
+        self.season_, self.window_ = self._lengths(grid, values)
         self.calendar_ = self._calendar(rows)
         most = MOST_NUMBERS // (1 + len(self.columns.groups) + 3 * len(self.numbers))
         known = np.sort(np.argsort(-grid.lengths, kind="stable")[:most])
@@ -121,6 +120,15 @@ class RowPipeline:
         all_ = scales.scales(grid, _tamed(grid, values), self.season_)
         self.offset_, self.factor_, self.naive_ = all_.offset[known], all_.factor[known], all_.naive[known]
         return self
+
+    def _lengths(self, grid: Grid, values: Floats) -> tuple[int, int]:
+        """Season and window. A season found in the values that no window holds is of no use: then the calendar's, or none."""
+        season = self.wanted.season
+        for tried in (season,) if season else (scales.season(grid, values, self.frequency_), self.frequency_.season, 1):
+            season, window = tried, self.wanted.window or _window(grid.lengths, tried, self.wanted)
+            if season <= window:
+                break
+        return season, window
 
     def _calendar(self, rows: Rows) -> tuple[str, ...]:
         """What the calendar tells that the training rows saw often enough."""
