@@ -35,7 +35,7 @@ class Fitted:
     """A pipeline that knows only sizes."""
 
     def sizes(self):
-        return {"x": (0, 0, 5), "y": (0, 0, 2)}
+        return {"x": (0, 0, 5), "y": (0, 0, 0)}
 
 
 def measured(end, answer, truth, units=2, **more):
@@ -127,6 +127,44 @@ def test_a_row_that_does_not_suit_has_its_reason(tmp_path):
 def test_wrong_networks_and_losses_are_refused_in_words(tmp_path, knobs, words):
     with pytest.raises(ConfigError, match=words):
         trained((DRAWS.normal(size=(60, 5)), DRAWS.normal(size=(60, 2))), tmp_path, set=knobs)
+
+
+def test_a_number_per_row_is_learnt_beside_both_baselines(tmp_path):
+    flat = DRAWS.normal(size=(200, 4)).astype(np.float32)
+    run = trained((flat, flat.sum(axis=1)), tmp_path)
+    assert np.isfinite(run.scores["rmse"].value)
+    assert dw.load(run.path).predict({"x": flat[:3]})["y"].shape == (3, 1)
+
+
+def test_counts_are_numbers_and_not_a_class_each(tmp_path):
+    counts = DRAWS.integers(0, 400_000, 240)
+    run = trained((X, counts), tmp_path)
+    assert "rmse" in run.scores
+    assert "accuracy" not in run.scores
+
+
+@pytest.mark.parametrize(
+    ("own", "y", "words"),
+    [
+        (graph(units=2), np.arange(100) % 3, "3,.* or more"),
+        (graph(units=4, end="linear"), DRAWS.normal(size=(100, 2)), "need"),
+    ],
+)
+def test_a_network_whose_shapes_are_not_those_of_the_data_is_refused(tmp_path, own, y, words):
+    with pytest.raises(ConfigError, match=words):
+        trained((DRAWS.normal(size=(100, 5)), y), tmp_path, set={"graph": json.dumps(own.to_json())})
+    with pytest.raises(ConfigError, match="'x'"):
+        trained((DRAWS.normal(size=(100, 7)), y), tmp_path, set={"graph": json.dumps(own.to_json())})
+
+
+def test_a_loss_of_classes_does_not_take_numbers(tmp_path):
+    with pytest.raises(ConfigError, match="takes classes"):
+        trained((X, X[:, 0]), tmp_path, set={"loss": "sparse_categorical_crossentropy"})
+
+
+def test_a_graph_nested_without_end_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"nested|JSON|entries"):
+        trained((X, X[:, 0]), tmp_path, set={"graph": "[" * 100_000})
 
 
 @pytest.mark.parametrize(

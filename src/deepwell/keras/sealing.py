@@ -30,11 +30,14 @@ TASK = "arrays"
 
 @dataclass(frozen=True)
 class Truth:
-    """What the targets of one output are: their shape without the axis of rows, whether they are whole, the largest then."""
+    """What goes in, or what the targets of an output are: their shape without the axis of rows, and whether they are whole.
+
+    classes: how many classes whole numbers are, 0: none.
+    """
 
     shape: tuple[int, ...]
     whole: bool = False
-    most: int = 0
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,14 @@ def seal(
     clash = sorted(kinds.keys() & graph.outputs.keys())
     if clash:
         raise ConfigError(f"an input and an output are both called {clash[0]!r}", repair="rename one of the layers")
-    given = {name: truths.get(name, Truth(_fixed(shapes[value]))) for name, value in graph.outputs.items()}
+    losses = compiled.get("loss")
+    given = {
+        name: _learnt(truths.get(name, Truth(_fixed(shapes[value]))), shapes[value], losses)
+        for name, value in graph.outputs.items()
+    }
     fields = [Field(name, "vector", "input", f"an array of shape {_shown(t.shape)}") for name, t in kinds.items()]
     fields += [Field(name, "vector", "target", f"an array of shape {_shown(t.shape)}") for name, t in given.items()]
     both = {**kinds, **given}
-    losses = compiled.get("loss")
     config = ArraysConfig(
         graph=json.dumps(described),
         loss=losses if isinstance(losses, str) else "auto",
@@ -85,11 +91,11 @@ def seal(
         task_version=1,
         schema=Schema(tuple(fields)),
         pipeline={
-            name: {"kind": "vector", "state": {"shape": list(t.shape), "whole": t.whole, "most": t.most}}
+            name: {"kind": "vector", "state": {"shape": list(t.shape), "whole": t.whole, "classes": t.classes}}
             for name, t in both.items()
         },
         config=knobs.to_json(config),
-        sizes=Sizes({name: (int(t.whole), t.most, *t.shape) for name, t in both.items()}, rows).to_json(),
+        sizes=Sizes({name: (int(t.whole), t.classes, *t.shape) for name, t in both.items()}, rows).to_json(),
         calibration={},
         weights={n: np.array(w.detach().cpu().numpy(), order="C") for n, w in network.state_dict().items()},
         evidence={"measured": {name: float(value) for name, value in scores.items()}} if scores else {},
@@ -124,6 +130,12 @@ def _settings(text: Any) -> Mapping[str, Any]:
     if not isinstance(settings, Mapping):
         raise BundleError("the settings of compile() in the bundle must be an object")
     return settings
+
+
+def _learnt(truth: Truth, output: Shape, loss: Any) -> Truth:
+    """The targets as the loss took them: as classes, one for each unit of the output, or as numbers."""
+    sparse = truth.whole and isinstance(loss, str) and loss.startswith("sparse")
+    return Truth(truth.shape, True, output[-1] or 0) if sparse and output else Truth(truth.shape)
 
 
 def _fixed(shape: Shape) -> tuple[int, ...]:

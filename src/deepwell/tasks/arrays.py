@@ -36,6 +36,7 @@ from deepwell.families.stacking import units, weights
 if TYPE_CHECKING:
     import torch
 
+    from deepwell.losses.named import NamedLoss
     from deepwell.nn.graph import Graph
 
 WIDTHS = {"tiny": 32, "small": 128, "base": 256, "large": 512}
@@ -90,7 +91,9 @@ class Arrays(Task):
         return Table({"series": series.transpose(0, 2, 1).astype(np.float32), "target": answer.astype(np.float32)})
 
     def pipeline(self, start: Pipeline | None) -> Pipeline:
-        """Every column as the numbers that it holds."""
+        """Every column as the numbers that it holds. Raises ConfigError for a graph or loss that there is not."""
+        self._given()
+        self._loss("")
         return FieldPipeline(self.schema, {f.name: Vector() for f in (*self.schema.inputs, *self.schema.targets)})
 
     def split(self) -> SplitRule:
@@ -117,10 +120,24 @@ class Arrays(Task):
         targets = {f.name: fields[f.name] for f in self.schema.targets}
         if not self.knobs.graph:
             return dense_graph(inputs, targets, WIDTHS[size])
-        graph = _read(self.knobs.graph)
+        graph = cast("Graph", self._given())
         _check_names("input", list(inputs), [i.name for i in graph.inputs])
         _check_names("output", list(targets), list(graph.outputs))
+        shapes, ends = graph.shapes, graph.ends
+        for given in graph.inputs:
+            _check_shape(f"the input {given.name!r}", given.shape, inputs[given.name][2:])
+        for name, value in graph.outputs.items():
+            _, classes, *shape = targets[name]
+            if classes and ends[name] == "softmax":
+                shape = shape[:-1] if shape and shape[-1] == 1 else shape
+                _check_shape(f"the output {name!r}", shapes[value], (*shape, classes), least=True)
+            else:
+                _check_shape(f"the output {name!r}", shapes[value], tuple(shape) or (1,))
         return graph
+
+    def _given(self) -> Graph | None:
+        """The network that the knob gives, if it does."""
+        return _read(self.knobs.graph) if self.knobs.graph else None
 
     def network(self, sizes: Sizes) -> torch.nn.Module:
         """The GraphNetwork."""
@@ -147,24 +164,36 @@ class Arrays(Task):
 
     def _values(self, name: str, end: str, outputs: Mapping[str, torch.Tensor], truth: torch.Tensor) -> torch.Tensor:
         """(n,) the loss of each row: the mean over its values, where there is a mask over those that are there."""
-        from deepwell.losses.named import NAMED
-
-        asked = self.knobs.loss
-        if asked == "auto":
-            asked = USUAL[end] if truth.is_floating_point() or end != "softmax" else f"sparse_{USUAL[end]}"
-        if asked not in NAMED:
-            raise ConfigError(f"there is no loss {asked!r}{nearest(asked, NAMED)}")
-        loss, mask = NAMED[asked], outputs.get(f"{name}.mask")
-        if loss.coupled:
+        classes = end == "softmax" and not truth.is_floating_point()
+        loss, mask = self._loss(end, classes), outputs.get(f"{name}.mask")
+        if loss.truth == "classes" and truth.is_floating_point():
             raise ConfigError(
-                f"the loss {asked} is of a whole batch, and here rows are measured", repair="choose another loss"
+                f"the loss {loss.name} takes classes, and {name!r} holds numbers", repair="choose another loss"
             )
-        logits = outputs.get(f"{name}.logits") if loss.ends == end else None
-        values = loss.values(truth, outputs[name], logits, mask)
+        answer, logits = outputs[name], outputs.get(f"{name}.logits") if loss.ends == end else None
+        if loss.truth == "numbers":  # a single number a row may stand in an axis of its own or not
+            truth = truth.unsqueeze(1) if truth.ndim == 1 else truth
+            answer = answer.unsqueeze(1) if answer.ndim == 1 else answer
+        values = loss.values(truth, answer, logits, mask)
         flat = values.reshape(len(values), -1)
         if mask is None or mask.numel() != flat.numel():
             return flat.mean(dim=1)
         return flat.sum(dim=1) / mask.reshape(len(values), -1).to(flat.dtype).sum(dim=1).clamp(min=1.0)
+
+    def _loss(self, end: str, classes: bool = False) -> NamedLoss:
+        """The loss of a target. Raises ConfigError where there is none of the name, or it is not one of single rows."""
+        from deepwell.losses.named import NAMED
+
+        asked = self.knobs.loss
+        if asked == "auto":
+            asked = f"sparse_{USUAL[end]}" if classes else USUAL[end]
+        if asked not in NAMED:
+            raise ConfigError(f"there is no loss {asked!r}{nearest(asked, NAMED)}")
+        if NAMED[asked].coupled:
+            raise ConfigError(
+                f"the loss {asked} is of a whole batch, and here rows are measured", repair="choose another loss"
+            )
+        return NAMED[asked]
 
     # answers ---------------------------------------------------------------------------------------------------------
     def answers(self, pipeline: Pipeline) -> Schema:
@@ -237,7 +266,7 @@ class Arrays(Task):
     def _classes(self, pipeline: Pipeline) -> dict[str, int]:
         """Target -> how many classes its whole numbers are; 0 where it is learnt as numbers."""
         sizes, ends = pipeline.sizes(), self._ends(pipeline)
-        return {name: sizes[name][1] + 1 if sizes[name][0] and end == "softmax" else 0 for name, end in ends.items()}
+        return {name: sizes[name][1] if end == "softmax" else 0 for name, end in ends.items()}
 
 
 @functools.lru_cache(maxsize=16)
@@ -248,6 +277,8 @@ def _read(text: str) -> Graph:
 
     try:
         return Graph.from_json(json.loads(text))
+    except RecursionError:
+        raise ConfigError("the knob graph is nested too deep", repair="give what Graph.to_json() wrote") from None
     except json.JSONDecodeError as error:
         raise ConfigError(f"the knob graph is no JSON: {error}", repair="give what Graph.to_json() wrote") from None
     except BundleError as error:
@@ -261,6 +292,17 @@ def _check_names(what: str, columns: list[str], given: list[str]) -> None:
             f"the network has the {what}s {given}; the columns are {columns}{nearest(wrong[0], columns)}",
             repair=f"give its {what}s the names of the columns",
         )
+
+
+def _check_shape(what: str, given: Sequence[int | None], column: Sequence[int], least: bool = False) -> None:
+    """Raise ConfigError where a network's shape is not that of the column; least: its last axis may be longer."""
+    pairs = list(zip(given, column, strict=False))
+    fits = len(given) == len(column) and all(a is None or not b or a == b for a, b in pairs[:-1])
+    last = pairs[-1] if pairs else (None, 0)
+    fits = fits and (last[0] is None or not last[1] or last[0] == last[1] or (least and last[0] > last[1]))
+    if not fits:
+        more = " or more in its last axis" if least else ""
+        raise ConfigError(f"{what} of the network has the shape {tuple(given)}; the data need {tuple(column)}{more}")
 
 
 def _classes(answer: NDArray[np.float64], end: str) -> NDArray[Any]:

@@ -33,9 +33,45 @@ def test_an_array_that_is_passed_through_cannot_be_written_to():
     assert not encoded.flags.writeable
 
 
-def test_whole_numbers_stay_whole_and_tell_the_largest():
+@pytest.mark.parametrize(
+    ("column", "sizes"),
+    [
+        (np.arange(30) % 3, (1, 3)),
+        (np.arange(30)[:, None] % 2, (1, 2, 1)),
+        (np.arange(30) % 3 - 1, (1, 0)),  # below 0: numbers
+        (np.arange(30), (1, 0)),  # too few rows for each
+        (np.arange(30) % 3 + 2_000_000, (1, 0)),
+        (np.arange(30) % 3 / 2, (0, 0)),
+    ],
+)
+def test_whole_numbers_of_a_target_are_classes_where_they_count_from_0_and_have_rows(column, sizes):
+    kind = Vector().fit(column, FIELD, is_target=True)
+    assert kind.sizes() == sizes
+    assert Vector().fit(column, FIELD).sizes()[1] == 0  # an input has none
+
+
+def test_classes_that_training_did_not_hold_are_named():
+    kind = Vector().fit(np.arange(30) % 3, FIELD, is_target=True)
+    problems = kind.encode(np.array([0, 3, 2, -1]))[1]
+    assert sorted(problems) == [1, 3]
+    assert "0 to 2" in problems[1]
+
+
+def test_numbers_that_the_model_cannot_hold_are_named():
+    huge = np.array([[1.0, 2.0], [1e300, 0.0], [-np.inf, 0.0]])
+    _encoded, problems = Vector().fit(np.ones((2, 2)), FIELD).encode(huge)
+    assert sorted(problems) == [1, 2]
+    assert "float32" in problems[1]
+    large = np.array([1, 2, 3, 4, 3_000_000_000])
+    kind = Vector().fit(large, FIELD)
+    assert kind.whole_
+    assert "2,147,483,647" in kind.encode(large)[1][4]
+    Vector().restore(kind.state())
+
+
+def test_whole_numbers_stay_whole():
     kind = Vector().fit(np.array([[1, 2], [7, 0]]), FIELD)
-    assert kind.sizes() == (1, 7, 2)
+    assert kind.sizes() == (1, 0, 2)
     parts, problems = kind.encode(np.array([[1.0, 2.0], [1.5, 0.0], [np.nan, 1.0]]))
     assert parts[""].dtype == np.int32
     assert parts[""][0].tolist() == [1, 2]
@@ -83,9 +119,9 @@ def test_a_column_without_any_array_is_refused():
     "state",
     [
         {},
-        {"shape": [1], "whole": 1, "most": 0},
-        {"shape": [-1], "whole": True, "most": 0},
-        {"shape": [1] * 99, "whole": True, "most": 0},
+        {"shape": [1], "whole": 1, "classes": 0},
+        {"shape": [-1], "whole": True, "classes": 0},
+        {"shape": [1] * 99, "whole": True, "classes": 0},
     ],
 )
 def test_a_foreign_state_is_refused(state):

@@ -1,13 +1,14 @@
 """vector: an array of numbers per row, all of one shape, kept as it is: decode(encode(v)) is v in float32 or int32.
 
-Unusual: nothing is scaled, for who gives arrays has prepared them; whole numbers (indices, classes) stay whole. A row whose
-array has another shape, or a number that is not finite, cannot be used.
+Unusual: nothing is scaled, for who gives arrays has prepared them; whole numbers (indices, classes) stay whole. Whole numbers of
+a target are classes where they count from 0 and each has enough rows; else they are numbers like others. A row whose array has
+another shape, or a number that float32 or the model cannot hold, cannot be used.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,8 @@ from deepwell.data.fields.kind import Kind, Parts, Problems, checked
 
 MOST_AXES = 8
 LARGEST = np.iinfo(np.int32).max
+MOST_CLASSES = 1_000
+ROWS_PER_CLASS = 5
 
 
 class Vector(Kind):
@@ -29,41 +32,59 @@ class Vector(Kind):
     Args:
         shape: of a row, where it is known beforehand; 0 in it: any length, the same for all rows of a table.
     Attributes:
-        shape_: of a row; whole_: whether the numbers are whole; most_: the largest of training where they are, else 0.
+        shape_: of a row; whole_: whether the numbers are whole; classes_: how many classes they are, 0: none.
     """
 
     def __init__(self, shape: tuple[int, ...] | None = None) -> None:
         self._given = shape
         self.shape_: tuple[int, ...] = shape or ()
-        self.whole_, self.most_ = False, 0
+        self.whole_, self.classes_ = False, 0
 
     def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
         """Learn the shape that most rows have, and whether all numbers are whole. Raises DataError without a usable row."""
         if self._given is None:
             self.shape_ = column.shape[1:] if column.dtype != object else _usual(column, field.name)
+        self.whole_, self.classes_ = False, 0
         rows, problems = self._rows(column)
         usable = np.delete(rows, list(problems), axis=0) if problems else rows
-        self.whole_ = rows.dtype.kind in "iub"
-        self.most_ = int(usable.max(initial=0)) if self.whole_ else 0
+        if usable.dtype.kind not in "iub" or not len(usable):
+            return self
+        held = usable[_each(np.abs(usable.astype(np.float64)) <= LARGEST)]
+        self.whole_ = 2 * len(held) > len(usable)
+        if is_target and self.whole_ and held.min() >= 0 and held.max() < MOST_CLASSES:
+            classes = max(2, int(held.max()) + 1)
+            self.classes_ = classes if len(held) >= ROWS_PER_CLASS * classes else 0
         return self
+
+    def said(self) -> Sequence[str]:
+        """That whole numbers of a target are classes."""
+        return [f"whole numbers, learned as the classes 0 to {self.classes_ - 1}"] if self.classes_ else []
 
     def encode(self, column: Column) -> tuple[Parts, Problems]:
         """(rows, *shape) float32, or int32 where training held whole numbers."""
         rows, problems = self._rows(column)
-        bad: NDArray[np.bool_] = np.zeros(len(rows), np.bool_)
-        axes = tuple(range(1, rows.ndim))
-        if rows.dtype.kind == "f":
-            bad = ~np.isfinite(rows).all(axis=axes) if axes else ~np.isfinite(rows)
-        for row in np.flatnonzero(bad):
-            problems.setdefault(int(row), "there is a number in it that is missing or not finite")
-        if self.whole_:
-            with np.errstate(invalid="ignore"):
-                odd = (rows % 1 != 0) | (np.abs(rows) > LARGEST)
-            for row in np.flatnonzero(odd.any(axis=axes) if axes else odd):
-                problems.setdefault(int(row), "training held whole numbers; there is one in it that is not")
-            if problems:
-                rows = np.where(np.isfinite(rows), rows, 0)
-        encoded = np.asarray(rows, np.int32 if self.whole_ else np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):
+            wide = rows if rows.dtype.kind in "iub" else rows.astype(np.float32, copy=False)
+            bad = (
+                {}
+                if wide.dtype.kind in "iub"
+                else {"a number in it is not finite: missing, or beyond what float32 holds": ~np.isfinite(wide)}
+            )
+            if self.whole_:
+                bad["training held whole numbers, and a number in it is not whole"] = np.isfinite(rows) & (
+                    rows % 1 != 0
+                )
+                bad[f"a number in it is beyond {LARGEST:,}"] = np.abs(rows.astype(np.float64)) > LARGEST
+            if self.classes_:
+                known = f"a class in it is not one of 0 to {self.classes_ - 1}, which training held"
+                bad[known] = (rows < 0) | (rows >= self.classes_)
+        for why, places in bad.items():
+            for row in np.flatnonzero(~_each(~places)):
+                problems.setdefault(int(row), why)
+        if problems and self.whole_:
+            rows = rows.copy()
+            rows[list(problems)] = 0
+        encoded = np.asarray(rows, np.int32) if self.whole_ else np.asarray(wide, np.float32)
         if np.shares_memory(encoded, column):
             encoded = encoded.view()
             encoded.flags.writeable = False
@@ -110,23 +131,28 @@ class Vector(Kind):
         return array
 
     def sizes(self) -> tuple[int, ...]:
-        """(1 where numbers are whole, the largest of these, *shape)."""
-        return (int(self.whole_), self.most_, *self.shape_)
+        """(1 where numbers are whole, how many classes they are, *shape)."""
+        return (int(self.whole_), self.classes_, *self.shape_)
 
     def state(self) -> dict[str, Any]:
         """See Kind."""
-        return {"shape": list(self.shape_), "whole": self.whole_, "most": self.most_}
+        return {"shape": list(self.shape_), "whole": self.whole_, "classes": self.classes_}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """See Kind."""
-        values = checked(state, "a field of arrays", {"shape": list, "whole": bool, "most": int})
-        shape = values["shape"]
+        values = checked(state, "a field of arrays", {"shape": list, "whole": bool, "classes": int})
+        shape, classes = values["shape"], values["classes"]
         if len(shape) > MOST_AXES or not all(type(side) is int and 0 <= side < 2**31 for side in shape):
             raise BundleError(f"a field of arrays has a shape that cannot be: {shape!r}")
-        if not 0 <= values["most"] <= LARGEST:
-            raise BundleError(f"a field of arrays has a largest number that cannot be: {values['most']!r}")
-        self.shape_, self.whole_, self.most_ = tuple(shape), values["whole"], values["most"]
+        if not 0 <= classes < LARGEST or (classes and not values["whole"]):
+            raise BundleError(f"a field of arrays has a number of classes that cannot be: {classes!r}")
+        self.shape_, self.whole_, self.classes_ = tuple(shape), values["whole"], classes
         return self
+
+
+def _each(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(rows,): whether all places of a row hold."""
+    return np.asarray(places.reshape(len(places), -1).all(axis=1))
 
 
 def _usual(column: Column, name: str) -> tuple[int, ...]:

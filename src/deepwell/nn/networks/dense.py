@@ -18,7 +18,7 @@ Sizes = Mapping[str, tuple[int, ...]]
 def dense_graph(inputs: Sizes, targets: Sizes, width: int) -> Graph:
     """All numbers of a row, normalised by batches, through two layers of `width` rectifiers; a layer for each target.
 
-    Sizes are those of data/fields/vector.py. A target of whole numbers is one class for each place, so it ends in a softmax.
+    Sizes are those of data/fields/vector.py. A target of classes is one for each place, so it ends in a softmax.
     """
     layers: dict[str, Block] = {}
     nodes: list[Node] = []
@@ -34,9 +34,8 @@ def dense_graph(inputs: Sizes, targets: Sizes, width: int) -> Graph:
     for name in ("first", "second"):
         value = then(name, Dense(width, "relu"), value)
     outputs = {}
-    for name, (whole, most, *shape) in targets.items():
-        classes = most + 1 if whole else 0
-        shape = shape[:-1] if whole and shape and shape[-1] == 1 else shape
+    for name, (_, classes, *shape) in targets.items():
+        shape = shape[:-1] if classes and shape and shape[-1] == 1 else shape
         places = math.prod(shape)
         end = then(
             f"to_{name}", Dense(places * max(1, classes), "softmax" if classes and not shape else "linear"), value
