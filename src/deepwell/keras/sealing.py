@@ -75,7 +75,7 @@ def seal(
         raise ConfigError(f"an input and an output are both called {clash[0]!r}", repair="rename one of the layers")
     losses = compiled.get("loss")
     given = {
-        name: _learnt(truths.get(name, Truth(_fixed(shapes[value]))), shapes[value], losses)
+        name: _learnt(truths.get(name, Truth(_fixed(shapes[value]))), shapes[value])
         for name, value in graph.outputs.items()
     }
     fields = [Field(name, "vector", "input", f"an array of shape {_shown(t.shape)}") for name, t in kinds.items()]
@@ -132,10 +132,16 @@ def _settings(text: Any) -> Mapping[str, Any]:
     return settings
 
 
-def _learnt(truth: Truth, output: Shape, loss: Any) -> Truth:
-    """The targets as the loss took them: as classes, one for each unit of the output, or as numbers."""
-    sparse = truth.whole and isinstance(loss, str) and loss.startswith("sparse")
-    return Truth(truth.shape, True, output[-1] or 0) if sparse and output else Truth(truth.shape)
+def _learnt(truth: Truth, output: Shape) -> Truth:
+    """The targets of an output: whole numbers are classes, one for each unit, where the output has an axis more than they."""
+    units = output[-1] if output else 1
+    sparse = (
+        truth.whole
+        and units is not None
+        and units > 1
+        and truth.shape in (_fixed(output[:-1]), (*_fixed(output[:-1]), 1))
+    )
+    return Truth(truth.shape, True, units or 0) if sparse else Truth(truth.shape)
 
 
 def _fixed(shape: Shape) -> tuple[int, ...]:
