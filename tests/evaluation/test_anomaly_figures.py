@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepwell.core.fields import Field
+from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Table
 from deepwell.evaluation import anomaly_figures as figures
 from deepwell.reports.plots import draw
@@ -80,3 +80,51 @@ def test_the_oddest_rows_are_shown_with_their_reasons():
     assert event["rows"][0] == ["row 4", "fine", 99.0, "no", "row 4"]
     assert len(event["rows"]) == figures.SHOWN_ROWS
     assert figures.oddest(rows, answers.take(np.arange(2)), None, [], label) == []
+
+
+SERIES = Schema((Field("shop", "category", "group"), Field("sold", "number"), Field("heat", "number")))
+
+
+def answered(n=300):
+    """Two shops by turns, 150 hours each, told in the order of time within each; the oddest is hour 60 of the second."""
+    shop = np.where(np.arange(n) % 2 == 0, "a", "b").astype(object)
+    rows = Table({"shop": shop, "sold": np.arange(n) * 1.0, "heat": np.arange(n) * -1.0})
+    odd = np.arange(n) == 121
+    answers = Table({
+        "score": np.where(odd, 9.0, 1.0).astype(object), "alarming": np.where(odd, "yes", "no").astype(object),
+        "expected.heat": np.full(n, 5.0), "share.sold": np.full(n, 0.1), "share.heat": np.full(n, 0.9),
+    })  # fmt: skip
+    order = np.concatenate([np.arange(0, n, 2), np.arange(1, n, 2)])
+    return rows, answers, order
+
+
+def test_the_stretch_around_the_oddest_row_is_of_its_series_and_shows_where_the_alarm_was():
+    rows, answers, order = answered()
+    answers["score"][5] = None
+    copies = np.concatenate([order, [3, 121, 200]])  # spoilt copies stand behind
+    values, scores = figures.stretch(rows, answers, copies, SERIES)
+    assert "heat of b around the oddest row" in values["title"]
+    x = np.array(values["data"]["x"])
+    assert (x[0], x[-1]) == (-60, 89)
+    curves = {c["name"]: c["values"] for c in values["data"]["series"]}
+    assert curves["value"] == [-(2.0 * hour + 1) for hour in range(150)]
+    assert set(curves["expected"]) == {5.0}
+    assert [place for place, v in zip(x, curves["alarm"], strict=True) if v is not None] == [-1, 0]
+    (score,) = scores["data"]["series"]
+    assert score["values"][60] == 9.0
+    assert score["values"][2] is None
+    for place, event in enumerate((values, scores)):
+        assert draw(event, f"f{place}")
+
+
+def test_a_long_stretch_is_cut_and_without_answers_there_is_none():
+    rows, answers, _ = answered()
+    alone = Schema((Field("sold", "number"),))
+    values, _ = figures.stretch(rows, answers, np.arange(300), alone)
+    assert (values["data"]["x"][0], values["data"]["x"][-1]) == (-figures.BESIDE, figures.BESIDE)
+    assert figures.stretch(rows, answers, None, alone) == []
+    assert figures.stretch(rows, answers.take(np.arange(3)), np.arange(300), alone) == []
+    empty = answers.with_columns({"score": np.full(300, None, object)})
+    assert figures.stretch(rows, empty, np.arange(300), alone) == []
+    one, _ = figures.stretch(rows.take(np.array([121])), answers.take(np.array([121])), np.array([0]), alone)
+    assert one["data"]["x"] == [0]

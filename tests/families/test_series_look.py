@@ -66,7 +66,10 @@ def test_long_series_are_trained_on_by_some_rows():
     assert batches(table((200,)), part="train")[2].count == 200
     long = table((12_000,))
     one = look()
-    assert one.examples(Part("train", long), one.pipeline().fit(long)).count == 2_400  # an eighth of the window apart
+    pipeline = one.pipeline().fit(long)
+    assert one.examples(Part("train", long), pipeline).count == 2_400  # an eighth of the window apart
+    assert any("of 12,000 training rows one in 5 ends a window" in text for text in pipeline.said())
+    assert not any("one in" in text for text in one.pipeline().fit(table((200,))).said())
 
 
 def test_answers_have_the_columns_that_are_listed():

@@ -173,6 +173,15 @@ def _short(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [e for i, e in enumerate(events) if e["event"] not in ("progress", "check") or i % 60 == 0]
 
 
+def test_a_metric_that_no_check_could_tell_has_no_curve() -> None:
+    events = [e for e in plain(classification()) if e["event"] in ("run", "progress", "check", "network")]
+    for place, event in enumerate(e for e in events if e["event"] == "check"):
+        event["values"] |= {"never_known": None, "later_known": 0.5 if place > 1 else None}
+    text = render(events)
+    assert "later known" in text
+    assert "never known" not in text
+
+
 @pytest.mark.parametrize("state", ["interrupted", "failed"])
 def test_a_run_that_did_not_finish_says_so(state: str) -> None:
     events = [e for e in _short(plain(classification())) if e["event"] not in ("verdict", "scores", "bundle", "end")]

@@ -13,6 +13,7 @@ from deepwell.core.keys import Key
 from deepwell.core.table import Table
 from deepwell.data.recognition import recognise
 from deepwell.families.looks import AnomalyConfig
+from deepwell.runs import stage
 from deepwell.tasks.anomaly_detection import THRESHOLD, AnomalyDetection
 
 TASK = "anomaly_detection"
@@ -30,13 +31,20 @@ def table(n=800, seed=0, odd=0.04):
 
 
 def train(data, out, **options):
-    knobs = {"learning_rate": "0.006", **options.pop("set", {})}
-    return dw.train(data, task=TASK, device="cpu", out=str(out), sinks=(), **{"steps": 150, "set": knobs, **options})
+    knobs = options.pop("set", {})
+    options = {"steps": 80, "set": knobs, "plan": {"threads": 1, "precision": "float32"}, **options}
+    return dw.train(data, task=TASK, device="cpu", out=str(out), sinks=(), **options)
+
+
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch):
+    """Drawing the report takes most of so small a run; that of `labelled` is drawn, since module-scoped runs are made first."""
+    monkeypatch.setattr(stage, "render", lambda events: "")
 
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
-    return train(table(), tmp_path_factory.mktemp("runs"), target="state", steps=200, set={"alarms": "0.05"})
+    return train(table(), tmp_path_factory.mktemp("runs"), target="state", set={"alarms": "0.05"})
 
 
 def notes(run):
@@ -74,10 +82,10 @@ def test_a_gap_a_word_never_seen_and_a_huge_number_raise_the_score(labelled):
 
 
 def test_labels_are_not_learnt_from(labelled, tmp_path):
-    data = table()
+    data = table(200)
     shuffled = data["state"].copy()
     shuffled[:] = np.random.default_rng(1).permutation(shuffled)
-    parts = np.array((["train"] * 6 + ["select", "calibrate", "test", "test"]) * 80, object)
+    parts = np.array((["train"] * 6 + ["select", "calibrate", "test", "test"]) * 20, object)
     first, second = (
         train(
             data.with_columns({"state": s, "part": parts}),
@@ -122,11 +130,11 @@ def test_the_threshold_lets_so_many_usual_rows_pass():
 
 
 def test_rows_without_a_label_stay_and_are_not_measured(tmp_path):
-    data = table(400)
+    data = table(200)
     states = data["state"].copy()
     states[::2] = None
-    run = train(data.with_columns({"state": states}), tmp_path, target="state", steps=20)
-    assert sum(next(e for e in run.events if e["event"] == "parts")["counts"].values()) == 400
+    run = train(data.with_columns({"state": states}), tmp_path, target="state", steps=3)
+    assert sum(next(e for e in run.events if e["event"] == "parts")["counts"].values()) == 200
     assert next(e for e in run.events if e["event"] == "rejected")["count"] == 0
 
 
@@ -135,7 +143,7 @@ def test_training_rows_may_all_be_usual_where_the_anomalous_class_is_named(tmp_p
     fine = data["state"] == "fine"
     parts = np.where(~fine | (np.arange(400) % 5 == 0), "test", "train").astype(object)
     data = data.with_columns({"part": parts})
-    run = train(data, tmp_path, target="state", role={"part": "split"}, positive="broken", steps=100)
+    run = train(data, tmp_path, target="state", role={"part": "split"}, positive="broken")
     assert run.scores["area_under_curve"].value > 0.9
     with pytest.raises(DataError, match=r"has one class in training \('fine'\)"):
         train(data, tmp_path, target="state", role={"part": "split"})
@@ -166,7 +174,7 @@ def test_the_worst_rows_of_a_step_are_left_out():
 @pytest.mark.parametrize("objective", ["reconstruction", "one_class"])
 def test_other_objectives_find_rows_far_out_and_say_where(objective, tmp_path):
     data = table(odd=0.0).select(["a", "b", "kind"])
-    run = train(data, tmp_path, steps=80, set={"objective": objective})
+    run = train(data, tmp_path, set={"objective": objective, "learning_rate": "0.006"})
     far = Table({"a": np.array([0.5, 0.5]), "b": np.array([1.5, 500.0]), "kind": np.array(["up", "up"], object)})
     answers = run.model.predict(far)
     assert float(answers["score"][1]) > float(answers["score"][0])
@@ -178,7 +186,7 @@ def test_pictures_get_a_map_and_a_place(objective, tmp_path):
     draws = np.random.default_rng(0)
     stripes = np.where(np.arange(16) % 4 < 2, 200, 0)[None, None, :] * draws.uniform(0.5, 1, (300, 1, 1))
     pictures = np.broadcast_to(stripes, (300, 16, 16)).astype(np.uint8)
-    run = train(Table({"photo": pictures}), tmp_path, steps=80, set={"objective": objective})
+    run = train(Table({"photo": pictures}), tmp_path, set={"objective": objective, "learning_rate": "0.006"})
     assert run.scores["planted_area_under_curve"].value > 0.7
     answers = run.model.predict(Table({"photo": pictures[:3]}))
     assert answers["map"][0].shape == (16, 16)

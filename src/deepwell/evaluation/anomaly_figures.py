@@ -5,6 +5,7 @@ histogram  scores of the rows that count as usual; of the anomalous ones, where 
 roc        points [[false positive rate, true positive rate]]
 note       where the scores of the rows fall into two heaps: a hint that many of the rows that were learnt are anomalous
 examples   row, label, picture, score, alarm, map, reason: the oddest rows
+stretch    of series: lines of the values around the oddest row, what was expected, and where the alarm was on
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepwell.core.batch import IntArray
-from deepwell.core.fields import Field
+from deepwell.core.fields import Field, Schema
 from deepwell.core.scores import Columns
-from deepwell.core.table import Table
+from deepwell.core.table import Column, Table
+from deepwell.data.fields.values import numbers
 from deepwell.evaluation.figures import LONGEST_CELL, cell, roc_points
 
 Event = dict[str, Any]
@@ -26,6 +28,8 @@ Floats = NDArray[np.float64]
 MOST_POINTS = 300
 BINS = 40
 SHOWN_ROWS = 12
+BESIDE = 100
+"""Rows of a stretch on either side of its oddest."""
 HIGHEST = 0.995
 """Of the scores so many lie in the histogram's bins; those above are counted in the last one."""
 ANSWERED = (("score", "number"), ("alarming", "category"), ("map", "image"), ("because", "text"))
@@ -127,7 +131,7 @@ def oddest(
     some = np.unique(index) if index is not None else np.arange(len(rows))
     if len(answers) != len(rows) or not len(some):
         return []
-    score = np.array([float(v) if v not in (None, "") else -np.inf for v in answers["score"][some]])
+    score = _scores(answers["score"][some])
     order = some[np.argsort(-score, kind="stable")[:SHOWN_ROWS]]
     shown = [f for f in inputs if f.name in rows and f.kind == "image"]  # of others the reason tells the values
     beside = [*([label] if label is not None and label.name in rows else []), *shown]
@@ -142,3 +146,49 @@ def oddest(
     return [
         {"event": "examples", "title": "The oddest rows of the test part, and why", "columns": columns, "rows": lines}
     ]
+
+
+def stretch(rows: Table, answers: Table, index: IntArray | None, schema: Schema) -> list[Event]:
+    """The oddest row of series with BESIDE rows on either side, as two figures: the number that is oddest there, and the score.
+
+    rows, answers: as for `oddest`. index: the measured rows, in the order of time within each series; a row that stands there
+    again (a spoilt copy) counts where it stands first. Nothing where none was answered.
+    """
+    if index is None or not len(index) or len(answers) != len(rows):
+        return []
+    order = index[np.sort(np.unique(index, return_index=True)[1])]
+    score = _scores(answers["score"])
+    worst = int(order[score[order].argmax()])
+    if not np.isfinite(score[worst]):
+        return []
+    groups = [f.name for f in schema.of("group")]
+    for name in groups:
+        order = order[[bool(v == rows[name][worst]) for v in rows[name][order]]]
+    middle = int(np.flatnonzero(order == worst)[0])
+    part = order[max(0, middle - BESIDE) : middle + BESIDE + 1]
+    x = (np.arange(len(part)) - min(middle, BESIDE)).tolist()
+    names = [f.name for f in schema.of("input", "number")]
+    name = max(names, key=lambda n: float(answers[f"share.{n}"][worst]) if f"share.{n}" in answers else 0.0)
+    value = numbers(rows[name])[0][part]
+    alarm = np.array([a == "yes" for a in answers["alarming"][part]])
+    alarm[:-1] |= alarm[1:]  # a line needs two rows, and one may be alarming alone
+    curves = [("value", value), ("alarm", np.where(alarm, value, np.nan))]
+    if f"expected.{name}" in answers:
+        curves.append(("expected", numbers(answers[f"expected.{name}"])[0][part]))
+    series = " of " + ", ".join(str(rows[group][worst]) for group in groups) if groups else ""
+    where = f"around the oddest row of the test part, {rows.where(worst)}"
+    drawn = ((f"{name}{series} {where}", name, curves), (f"Score {where}", "score", [("score", score[part])]))
+    return [
+        _figure("lines", title, {"x": x, "series": _curves(shown), "x_label": "rows after it", "y_label": label})
+        for title, label, shown in drawn
+    ]
+
+
+def _curves(named: Sequence[tuple[str, Floats]]) -> list[Event]:
+    """Curves for a figure of lines; what is not finite is left open."""
+    return [{"name": n, "values": [float(v) if np.isfinite(v) else None for v in values]} for n, values in named]
+
+
+def _scores(column: Column) -> Floats:
+    """(n,) scores; the lowest there is where a row has no answer."""
+    return np.array([float(v) if v not in (None, "") and v == v else -np.inf for v in column])

@@ -45,7 +45,8 @@ BLOCK = 64
 KEY = Key(0).fold("planted into series")
 PLANTED = (
     "no column says which rows are anomalous (--target COLUMN names one): to have something to measure, spikes, shifts, noise "
-    "and standstills are planted into copies of rows of the calibrate and test parts, and counted with them; scores named planted_ are about these. "
+    "and standstills are planted into copies of rows, which are added to the calibrate and test parts and counted with them; "
+    "scores named planted_ are about these. "
     "How well real anomalies are found is unknown, and rows of the data that are anomalous themselves count as usual"
 )
 
@@ -135,7 +136,7 @@ class NotedRows(RowPipeline):
     def said(self) -> Sequence[str]:
         """See RowPipeline."""
         every = _every(self._rows, self.window_)
-        trained = f"of {self._rows:,} training rows one in {every} ends a window that is trained on, and is counted; all are in windows"
+        trained = f"of {self._rows:,} training rows one in {every} ends a window of training, and is counted; all are in windows"
         return [*super().said(), *([trained] if every > 1 else []), *self._notes]
 
 

@@ -208,7 +208,7 @@ def _learning(story: Story) -> View | None:
                 "values": [p[1] for p in points],
             }
             for name, points in named
-            if len(points) > 1
+            if len(points) > 1 and any(value is not None for _, value in points)
         ]
         if lines:
             figures.append(_picture(plots.curves, lines, label, kept, f"curve{i}"))

@@ -6,6 +6,10 @@ of alarms and measures; where none does, anomalies are planted to measure by, an
 so. What the rows are and how they are judged is families/looks.py: fields told from each other, an autoencoder, a
 one-class network, windows of series.
 
+Of series the forecast alone is learnt: it is one of four reasons of a score, and what is expected. The other three, and
+`onset`, compare a row with the window before it by formulas that learn nothing (nn/networks/series_judge.py), so that an
+untrained network finds much, too; training shows in the loss and in rows that only a forecast tells from usual ones.
+
 Unusual: the rows that fit worst are left out of every training step (a trimmed loss, Rousseeuw 1984), because the
 data to learn what is usual from mostly hold some anomalies.
 """
@@ -94,11 +98,11 @@ class AnomalyDetection(Task):
 
     @classmethod
     def demo(cls, seed: int) -> Table:
-        """800 made-up pumps in three modes, by which speed, flow, pressure, heat and lamp belong together; nobody
+        """1,500 made-up pumps in three modes, by which speed, flow, pressure, heat and lamp belong together; nobody
         labelled them.
         """
         draws = Key(seed).fold("demo").numpy()
-        n = 800
+        n = 1500
         mode = draws.integers(3, size=n)
         speed = np.array([0.2, 0.6, 1.0])[mode] + draws.normal(0, 0.03, n)
         numbers = {
@@ -224,8 +228,10 @@ class AnomalyDetection(Task):
         index: IntArray | None,
         pipeline: Pipeline,
     ) -> Sequence[Mapping[str, Any]]:
-        """The oddest rows with their reasons."""
-        return anomaly_figures.oddest(rows, answers, index, self.schema.inputs, label_of(self.schema))
+        """The oddest rows with their reasons; of series what stands around the oddest."""
+        found = anomaly_figures.oddest(rows, answers, index, self.schema.inputs, label_of(self.schema))
+        around = isinstance(self.look, SeriesLook)
+        return [*(anomaly_figures.stretch(rows, answers, index, self.schema) if around else []), *found]
 
     def baselines(self) -> Sequence[Baseline]:
         """One score for all, each value by itself, isolation forest, robust distance."""

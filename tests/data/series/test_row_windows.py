@@ -166,6 +166,19 @@ def test_windows_are_as_long_as_series_allow():
     assert RowPipeline(SCHEMA, WantedRows(least=512, short=0.75)).fit(uneven).window_ == 80
 
 
+def test_a_season_that_no_window_holds_is_not_used():
+    hours = np.arange(2500)
+    draws = np.random.default_rng(0)
+    for length, season in ((700, 24), (90, 90)):
+        wave = np.sin(2 * np.pi * hours / length) + draws.normal(0, 0.1, len(hours))
+        data = table((2500,)).with_columns({"y": wave, "z": wave * 2 + draws.normal(0, 0.1, len(hours))})
+        pipeline = RowPipeline(SCHEMA, WantedRows(least=64)).fit(data)
+        assert abs(pipeline.season_ - season) <= 2
+        assert pipeline.season_ <= pipeline.window_ <= 1.25 * pipeline.season_ + 64
+    assert RowPipeline(SCHEMA, WantedRows(season=700)).fit(data).season_ == 700
+    assert RowPipeline(SCHEMA, WantedRows(window=8)).fit(data).season_ == 1
+
+
 def test_the_calendar_is_told_where_training_saw_it_twice():
     assert fitted(table((40,))).calendar_ == ()
     assert fitted(table((60,))).calendar_ == ("hour of the day",)

@@ -143,3 +143,26 @@ def test_one_class_networks_miss_what_they_did_not_learn():
     usual, found = made.eval()(arrays)[0]["score"].detach(), made(odd)[0]
     assert float(found["score"][0].detach()) > float(usual.quantile(0.95))
     assert (found["share"][0, :2] > found["share"][0, 2]).all()
+
+
+def test_neighbours_on_a_scale_learn_from_one_another_but_levels_and_gaps_do_not():
+    made = network()
+    torch.nn.init.zeros_(made.write.weight)
+    torch.nn.init.zeros_(made.write.bias)
+    at_two = {"inputs.number": torch.full((1, 2), 2.0), "inputs.category": torch.ones((1, 1), dtype=torch.int32)}
+    made({**at_two, "hidden": torch.ones(1, 3)})[0]["nats"].sum().backward()
+    wanted = -made.write.bias.grad.view(3, STEPS + 1)
+    assert wanted[0].argmax() == 2
+    assert wanted[0, 2] > wanted[0, 1] > wanted[0, 0]
+    assert wanted[0, 1].item() == pytest.approx(wanted[0, 3].item())
+    gap = wanted[0, STEPS].item()  # of a missing value: as if nothing were shared
+    chance = 1 / (STEPS + 1)
+    assert gap == pytest.approx(-chance * (1 - FLOOR), rel=0.01)
+    assert wanted[2, 0].item() == pytest.approx(wanted[2, 2].item())
+
+
+def test_a_bundle_holds_how_neighbours_share():
+    made, again = network(), network(seed=1)
+    again.load_state_dict(made.state_dict())
+    arrays = rows()
+    assert torch.equal(made(arrays)[0]["score"], again(arrays)[0]["score"])

@@ -37,7 +37,7 @@ SMALL = 0.05
 QUICK = 2.5
 """Factor of the learning rate where fields are told from each other."""
 NEAR = ((2.0, 0.3), (6.0, 0.1))
-"""Steps over which neighbours of a scale learn from one another, and how much; with QUICK, what took 200 steps takes 50."""
+"""Steps over which neighbours of a scale learn from one another, and how much; with QUICK, what took 200 steps takes 80."""
 MOST_ASKED = 64
 """More fields are hidden in so many groups, not one by one."""
 NEVER = -1e4
