@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from deepwell.core.batch import Encoded
@@ -64,11 +65,34 @@ def test_components_of_rows_on_a_line_have_a_density():
     )  # half a unit away, at least 0.01 wide
 
 
+def test_components_give_the_density_of_the_known_values_alone():
+    """Of a normal distribution that is normal with a part of its mean and covariance; of nothing it is 1."""
+    values = rows()
+    gaps = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1]], np.float32)
+    pipeline = Sizes({"a": (2, 2), "b": (2, 2), "c": (2, 2)})
+    fitted = examples(inputs_number=np.concatenate([values, np.zeros_like(values)], axis=1))
+    runner = components(NUMBERS, lambda p: 1, False).fit(fitted, pipeline, Key(0))
+    asked = values[:4] * (1 - gaps)
+    arrays = {"inputs.number": np.concatenate([asked, gaps], axis=1), "noise": np.zeros((1, 1, 1))}
+    found = runner.run("forward", arrays)[0]["log_weight"][:, 0]
+    model = PCA(1).fit(values)
+    for row, gap in enumerate(gaps):
+        there = np.flatnonzero(gap == 0)
+        normal = (
+            multivariate_normal(model.mean_[there], model.get_covariance()[np.ix_(there, there)])
+            if len(there)
+            else None
+        )
+        assert found[row] == pytest.approx(0.0 if normal is None else normal.logpdf(asked[row, there]), abs=1e-3)
+
+
 def test_windows_of_series_are_numbers_that_may_be_missing():
     schema = Schema((Field("when", "time", "order"), Field("a", "number"), Field("b", "number")))
     flat = Flat.sized(schema, {"window": (4, 2), "known": (0,), "series": (1,)})
     assert (flat.values, flat.missing) == (8, (True,) * 8)
     assert Flat.sized(Schema((Field("window", "category"),)), {"window": (3,)}).levels == (3,)
+    photos = Schema((Field("when", "time", "order"), Field("photo", "image"), Field("window", "number")))
+    assert Flat.sized(photos, {"photo": (1, 2, 2), "window": (1, 2)}) == Flat({"photo": (1, 2, 2)}, (False,), ())
 
 
 def test_values_by_themselves_have_the_likelihood_of_their_own_distribution():

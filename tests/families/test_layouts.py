@@ -63,6 +63,23 @@ def test_drawn_windows_are_in_the_unit_of_the_series(windows):
     assert np.allclose(drawn["a"], table()["a"].mean(), atol=1e-3)
 
 
+def test_rows_of_which_nothing_is_known_have_no_example():
+    """Also where training had no gaps: nothing in the arrays would say that the values are missing."""
+    schema = Schema((Field("a", "number"), Field("b", "number"), Field("kind", "category")))
+    kinds = np.array(["x", "y"] * 10, object)
+    whole = Table({"a": np.arange(20.0), "b": np.arange(20.0), "kind": kinds})
+    gone = np.array([np.nan, np.nan, 1.0, np.nan])
+    asked = Table({"a": gone, "b": np.full(4, np.nan), "kind": np.array([None, "new", None, "y"], object)})
+    found = layout(schema, 8, 0)
+    examples = found.examples(Part("predict", asked), found.pipeline().fit(whole))
+    assert examples.rows.tolist() == [2, 3]
+    assert examples.take(np.arange(2), Key(0)).arrays["inputs.category"].tolist() == [[0], [2]]
+    assert (
+        found.examples(Part("test", asked), found.pipeline().fit(whole)).count == 4
+    )  # many gaps do not stop a training
+    assert examples.problems == dict.fromkeys((0, 1), "nothing of the row is known: 'a', 'b', 'kind'")
+
+
 def test_what_is_spoilt_are_the_arrays_that_are_read():
     schema = Schema(
         (Field("photo", "image"), Field("kind", "category"), Field("a", "number"), Field("y", "category", "slice"))

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from deepwell.core.batch import Batch
+from deepwell.core.batch import Batch, Encoded
+from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.table import Part, Table
+from deepwell.families import planting
 from deepwell.families.looks import PLANTED, AnomalyConfig, FieldsLook, PictureLook, label_of
+from deepwell.families.planted import PlantedPictures
 
 NUMBERS = (Field("a", "number"), Field("kind", "category"), Field("b", "number"))
 LABEL = Field("state", "category", "target")
@@ -96,3 +101,87 @@ def test_pictures_are_planted_too():
     assert batch.arrays["photo"].shape == (60, 1, 12, 12)
     assert batch.arrays["truth"].sum() == 30
     assert (batch.arrays["photo"][30:] != batch.arrays["photo"][:30]).any()
+
+
+class Stored:
+    """Pictures on a disk: only some may be read at once."""
+
+    def __init__(self, pictures):
+        self.pictures, self.most = pictures, 0
+        self.shape, self.ndim = pictures.shape, pictures.ndim
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        found = self.pictures[index]
+        self.most = max(self.most, len(found) if found.ndim == 4 else 1)
+        return found
+
+
+PICTURES = np.random.default_rng(1).integers(0, 255, (400, 1, 8, 8)).astype(np.uint8)
+
+
+def test_planted_pictures_are_not_held_in_memory():
+    stored = Stored(PICTURES)
+    examples = PlantedPictures(Encoded({"photo": stored}, np.arange(400), {}), "test")
+    assert examples.count == 480
+    assert examples.columns is None
+    assert examples.answered.tolist() == list(range(400))
+    truth = np.concatenate([batch.arrays["truth"] for batch in examples.batches(32, Key(0))])
+    assert truth.tolist() == [0] * 400 + [1] * 80
+    assert stored.most == 32
+    assert np.array_equal(examples.units[400:], planting.chosen(400, "test"))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 479), min_size=1, max_size=20), st.integers(0, 9))
+def test_a_planted_picture_is_the_same_in_any_batch(index, seed):
+    examples = PlantedPictures(Encoded({"photo": PICTURES}, np.arange(400), {}), "test")
+    whole = examples.take(np.arange(480), Key(0)).arrays["photo"]
+    found = examples.take(np.array(index), Key(seed)).arrays["photo"]
+    assert np.array_equal(found, whole[index])
+    assert np.array_equal(whole[:400], PICTURES)
+    assert (whole[400:] != PICTURES[planting.chosen(400, "test")]).any(axis=(1, 2, 3)).all()
+
+
+def test_pictures_that_are_all_alike_teach_nothing():
+    look = PictureLook(Schema((Field("photo", "image"),)), AnomalyConfig())
+    grey = np.full((300, 8, 8), 7, np.uint8)
+    for last, refused in ((7, True), (8, False)):
+        grey[-1] = last
+        data = Table({"photo": grey})
+        pipeline = look.pipeline().fit(data)
+        if not refused:
+            assert look.examples(Part("train", data), pipeline).count == 300
+            continue
+        with pytest.raises(DataError, match="all 300 pictures of the training part are alike, such as pictures of one"):
+            look.examples(Part("train", data), pipeline)
+        assert look.examples(Part("predict", data), pipeline).count == 300
+
+
+def test_a_misspelt_class_that_no_measured_row_has_is_refused():
+    look = FieldsLook(Schema((*NUMBERS, LABEL)), AnomalyConfig(positive="ood"))
+    usual = table().take(np.flatnonzero(table()["state"] == "fine"))
+    pipeline = look.pipeline().fit(usual)
+    look.examples(Part("calibrate", usual), pipeline)
+    with pytest.raises(ConfigError, match="did you mean 'odd'"):
+        look.examples(Part("test", table()), pipeline)
+
+
+def test_rows_with_labels_never_seen_are_named():
+    look, pipeline = fitted((*NUMBERS, LABEL))
+    data = table()
+    states = data["state"].copy()
+    states[3] = "normal"
+    examples = look.examples(Part("test", data.with_columns({"state": states})), pipeline)
+    assert examples.count == 99
+    assert "'normal' was never seen in training" in examples.problems[3]
+
+
+def test_times_that_are_not_read_are_said_with_a_repair():
+    times = Field("when", "time", "ignore")
+    said = " ".join(FieldsLook(Schema((*NUMBERS, times)), AnomalyConfig()).pipeline().fit(table()).said())
+    assert "the times in 'when' are not read" in said
+    assert "--role when=order judges each by those before it" in said
+    assert "not read" not in " ".join(fitted(NUMBERS)[1].said())

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Table
@@ -64,3 +65,23 @@ def test_a_spot_of_a_picture_is_named_by_its_place():
     assert maps[0].shape == (20, 30)
     assert maps[0].max() == 255
     assert not maps[2].any()
+
+
+@pytest.mark.parametrize(
+    ("width", "said"), [(1e300, "above "), (np.inf, "above "), (-1e30, "below -"), (-1e300, "below -")]
+)
+def test_a_number_beyond_the_scale_is_told_as_beyond_it(width, said):
+    text = asked([9.0, 0.0], width=width)
+    assert text.startswith(f"width {said}")
+    told = float(text.split()[2])
+    assert abs(told) < abs(width)
+    assert abs(told) > 1000
+
+
+@pytest.mark.parametrize("width", [8.0, -40.0, 700.0])
+def test_a_number_on_the_scale_is_told_in_four_figures(width):
+    assert asked([9.0, 0.0], width=width).startswith(f"width {width:.4g} (1 in ")
+
+
+def test_a_number_that_the_scale_blurs_is_told_roughly():
+    assert asked([9.0, 0.0], width=4200.0).startswith("width about 4.2e+03 (1 in ")

@@ -67,9 +67,27 @@ def test_how_many_rows_are_copied(rows, copies):
 def test_pictures_differ_in_a_part_only():
     draws = np.random.default_rng(0)
     whole = draws.integers(0, 255, (30, 1, 16, 16)).astype(np.uint8)
-    made = planting.pictures(whole, np.arange(30), "test")
+    made = np.stack([planting.picture(whole, row, row, "test") for row in range(30)])
     changed = (made != whole).mean(axis=(1, 2, 3))
     assert (changed > 0).all()
     assert (changed < 0.35).all()
     grey = np.full((6, 3, 9, 9), 7, np.uint8)
-    assert all((spoilt != 7).any() for spoilt in planting.pictures(grey, np.arange(6), "test"))
+    assert all((planting.picture(grey, row, row, "test") != 7).any() for row in range(6))
+
+
+def test_a_column_is_ranked_once_whatever_the_number_of_copies(monkeypatch):
+    ranked = []
+    quantile = np.quantile
+    monkeypatch.setattr(np, "quantile", lambda *given: ranked.append(1) or quantile(*given))
+    planting.fields(table(600), np.arange(300), STEPS, [4, 4], "test")
+    assert len(ranked) == 3
+
+
+def test_a_number_far_out_lies_beyond_nearly_all():
+    usual = np.linspace(10, 20, 1001, dtype=np.float32)
+    made = planting.fields({"inputs.number": usual[:, None]}, np.arange(300), STEPS, [], "test")["inputs.number"]
+    pushed, drawn = made[1::3, 0], made[2::3, 0]
+    assert ((pushed <= 10.1 + 1e-4) | (pushed >= 19.9 - 1e-4)).all()  # hand calculation: 1% and 99% of 10 .. 20
+    assert pushed.min() < 5
+    assert pushed.max() > 25
+    assert ((drawn >= 10) & (drawn <= 20)).all()

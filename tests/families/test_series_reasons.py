@@ -5,6 +5,7 @@ import pytest
 from tests.data.series.test_row_windows import fitted, table
 
 from deepwell.core.batch import Batch
+from deepwell.families.odd_reasons import NOTHING
 from deepwell.families.series_reasons import WORDS, because, shares
 from deepwell.nn.networks.series_judge import REASONS
 
@@ -20,9 +21,9 @@ BATCH = Batch(
 )
 
 
-def outputs(column, reason):
+def outputs(column, reason, part=2.0):
     parts = np.zeros((1, 2, len(REASONS)), np.float32)
-    parts[0, column, REASONS.index(reason)] = 2.0
+    parts[0, column, REASONS.index(reason)] = part
     return {"parts": parts, "expected": np.array([[-1.0, 0.5]], np.float32)}
 
 
@@ -59,3 +60,14 @@ def test_a_missing_value_is_called_so():
 def test_shares_of_columns_add_up():
     found = shares({"parts": np.log(np.array([[[1.0, 3.0], [1.0, 0.5]]]))})
     np.testing.assert_allclose(found, [[0.75, 0.25]])
+
+
+@pytest.mark.parametrize("part", [0.0, 1.9])
+def test_usual_rows_have_no_reason(part):
+    assert because(outputs(0, "level", part), BATCH, PIPELINE).tolist() == [NOTHING]
+
+
+def test_an_alarming_row_has_a_reason_in_any_case():
+    said = because(outputs(0, "level", 1.9), BATCH, PIPELINE, alarming=1.5)
+    assert said.tolist() == ["y is 15, far from what it was before"]
+    assert because(outputs(0, "level", 1.2), BATCH, PIPELINE, alarming=1.5).tolist() == [NOTHING]

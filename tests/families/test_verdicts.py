@@ -22,7 +22,7 @@ def fitted(labels, **options):
 
 def test_the_rarer_of_two_classes_is_anomalous():
     kind = fitted(column(fine=97, broken=3))
-    assert kind.encode(np.array(["broken", "fine", None, "molten"], object))[0][""].tolist() == [1, 0, -1, 0]
+    assert kind.encode(np.array(["broken", "fine", None], object))[0][""].tolist() == [1, 0, -1]
     assert "'broken' counts as anomalous (3.00% of the labelled training rows)" in kind.said()[0]
     assert len(kind.said()) == 1
 
@@ -62,3 +62,31 @@ def test_labels_come_back_and_what_was_learnt_is_restored():
     assert again.decode(np.array([-1])).tolist() == [None]
     with pytest.raises(BundleError):
         Verdict().restore({"odd": "x", "usual": [3]})
+
+
+def test_a_label_never_seen_is_neither_usual_nor_anomalous():
+    kind = fitted(column(ok=97, bad=3))
+    codes, problems = kind.encode(np.array(["ok", "bda", None, "bad", "normal"], object))
+    assert codes[""].tolist() == [0, -1, -1, 1, -1]
+    assert set(problems) == {1, 4}
+    assert "'bda' was never seen in training, where labels are 'bad', 'ok'; did you mean 'bad'?" in problems[1]
+    again = Verdict().restore(json.loads(json.dumps(kind.state())))
+    assert again.encode(column(normal=2))[1].keys() == {0, 1}
+
+
+def test_true_and_false_are_known_however_they_are_written():
+    kind = fitted(column(true=3, false=97))
+    codes, problems = kind.encode(np.array([True, False]))
+    assert codes[""].tolist() == [1, 0]
+    assert not problems
+
+
+def test_a_named_class_that_is_nowhere_is_refused():
+    kind = fitted(column(ok=50), positive="bda")
+    with pytest.raises(ConfigError, match="no row of 'state' is 'bda', neither in training nor .* did you mean 'bad'"):
+        kind.stop_if_never(column(ok=5, bad=2))
+    with pytest.raises(ConfigError, match="leave the labels out"):
+        kind.stop_if_never(column(ok=5))
+    kind.stop_if_never(np.array([None], object))  # nothing is measured there
+    fitted(column(ok=50), positive="bad").stop_if_never(column(ok=5, bad=2))
+    fitted(column(ok=50, bad=2)).stop_if_never(column(ok=5))  # training has it

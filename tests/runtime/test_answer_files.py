@@ -140,6 +140,28 @@ def test_a_name_without_suffix_is_a_folder_where_answers_are_drawn(tmp_path: Pat
     assert (tmp_path / "plain").is_file()
 
 
+def test_pictures_of_rows_are_files_of_a_folder_and_pixels_in_a_csv(tmp_path: Path, photos: list[Path]) -> None:
+    """Such as what an autoencoder wrote again, or where a picture is odd."""
+    made = [np.full((4, 5), 10, np.uint8), np.full((4, 5), 20, np.uint8), None]
+    schema = Schema(
+        (Field("again", "image"), Field("drawn", "image"), Field("score", "number"), Field(PROBLEM, "text"))
+    )
+    table = Table({"again": objects(made), "score": np.array([1.5, 2, np.nan]), PROBLEM: objects(["", "", "damaged"])})
+    answers = Answers(table, schema, asked=Table({"image": objects([ImageFile(str(p)) for p in photos])}))
+    write(tmp_path / "out", answers)
+    assert (
+        tmp_path / "out" / "answers.csv"
+    ).read_text() == "again,score,problem\nx.png,1.5,\nx_2.png,2.0,\n,,damaged\n"
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["answers.csv", "x.png", "x_2.png"]
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "x_2.png")), made[1])
+    write(tmp_path / "out.csv", answers)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert json.loads(next(csv.DictReader(file))["again"]) == [[10] * 5] * 4
+    two = Table({**table.columns, "drawn": objects(made)})
+    write(f"{tmp_path}/two/", Answers(two, schema, asked=answers.asked))
+    assert sorted(p.name for p in (tmp_path / "two").iterdir())[1:3] == ["x_2_again.png", "x_2_drawn.png"]
+
+
 def test_masks_in_a_single_file_are_told_by_their_classes(tmp_path: Path, photos: list[Path]) -> None:
     answers = masks(photos)
     write(tmp_path / "out.csv", answers)

@@ -73,6 +73,11 @@ def test_a_folder_is_read_back_as_class_folders(tmp_path):
         assert np.array_equal(np.array(image), np.full((4, 5), 20))
 
 
+def test_made_pictures_go_to_a_folder_where_the_name_has_no_suffix(tmp_path):
+    write(tmp_path / "gg", answers(3))
+    assert sorted(p.name for p in (tmp_path / "gg").iterdir()) == ["000001.png", "000002.png", "000003.png"]
+
+
 def test_pictures_without_classes_lie_in_the_folder_itself(tmp_path):
     write(f"{tmp_path}/made/", answers(3))
     assert sorted(p.name for p in (tmp_path / "made").iterdir()) == ["000001.png", "000002.png", "000003.png"]

@@ -5,10 +5,11 @@ import pytest
 
 import deepwell as dw
 from deepwell import tasks
-from deepwell.core.errors import DataError
+from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.fields import Field, Schema
-from deepwell.core.table import Table
+from deepwell.core.table import Part, Table
 from deepwell.data.recognition import recognise
+from deepwell.evaluation.measure import measure
 from deepwell.tasks.autoencoder import Asked, Autoencoder, AutoencoderConfig
 
 
@@ -50,6 +51,24 @@ def test_codes_are_fewer_than_values_and_rows_come_back(run):
     written = {n: answers[f"{n}.written"] for n in rows.names}
     assert np.corrcoef(written["a"].astype(float), rows["a"])[0, 1] > 0.95
     assert (written["kind"] == rows["kind"]).mean() > 0.9
+
+
+def test_a_row_of_which_nothing_is_known_is_not_judged(run):
+    empty = Table(
+        {"a": np.array([np.nan, 0.0]), "b": np.full(2, np.nan), "c": np.full(2, np.nan), "kind": np.array([None] * 2)}
+    )
+    answers = run.model.predict(empty)
+    assert answers["problem"].tolist() == ["nothing of the row is known: 'a', 'b', 'c', 'kind'", ""]
+    assert np.isnan(answers["score"]).tolist() == [True, False]
+    assert answers["unlikely"][0] is None
+
+
+@pytest.mark.parametrize("name", ["score", "unlikely", "code.1", "b.written", "problem"])
+def test_a_column_called_as_an_answer_is_refused_before_the_training(name, tmp_path):
+    data = Table({name: table()["a"], "b": table()["b"], "c": table()["c"]})
+    with pytest.raises(DataError, match=rf"the column '{name}'(.|\n)*--role {name}=ignore"):
+        dw.train(data, task="autoencoder", steps=1, device="cpu", out=str(tmp_path), sinks=())
+    assert not list(tmp_path.iterdir())  # no run was begun
 
 
 def test_unlikely_rows_are_found(run):
@@ -104,6 +123,18 @@ def test_plain_ones_are_measured_by_their_error_beside_principal_components(form
     assert run.scores["error"].value < trivial["scores"][0]["value"]
     told = [e for e in run.events if e.get("what") == "augmentation"]
     assert bool(told) == (form == "denoising")
+    with pytest.raises(ConfigError, match=r"--set form=variational"):
+        run.model.predict(None, Asked(n=3))
+    if form == "denoising":
+        assert np.isnan(run.model.score(table(1))[0].value)  # there is no other row to spoil a single one by
+        alone, together = (_measured(run.model, table(30), size, "cleaned") for size in (1, 30))
+        assert np.allclose(alone, together, rtol=1e-3)  # whatever the batch, also of one row
+        assert (alone > _measured(run.model, table(30), 30, "error")).mean() > 0.8
+
+
+def _measured(model, rows, size, column):
+    examples = model.task.examples(Part("test", rows), model.pipeline)
+    return measure(model.task, model.runner, examples, model.pipeline, size)[column]
 
 
 def bars(n, seed=0):
@@ -175,6 +206,15 @@ def test_series_are_reduced_window_by_window(waves):
     assert [s["name"] for s in lines["data"]["series"]] == ["as it was", "written again"]
 
 
+@pytest.mark.parametrize("name", ["window", "step"])
+def test_numbers_called_as_what_counts_drawn_windows_are_refused_where_windows_can_be_drawn(name, tmp_path):
+    data = Table({"hour": series(200)["hour"], name: series(200)["a"]})
+    asked = {"task": "autoencoder", "steps": 1, "device": "cpu", "out": str(tmp_path), "sinks": ()}
+    with pytest.raises(DataError, match=f"the column '{name}' is called as an answer"):
+        dw.train(data, **asked)
+    assert dw.train(data, set={"form": "plain"}, **asked).model.predict(data)[f"{name}.written"] is not None
+
+
 def test_windows_of_series_are_drawn_in_their_unit(waves):
     drawn = waves.model.predict(None, Asked(n=40, seed=3))
     assert len(drawn) == 40 * 12
@@ -232,7 +272,6 @@ def test_large_pictures_take_fewer_samples_unless_asked():
 def _samples_asked(table, config):
     """How many draws a measurement asks its runner for."""
     from deepwell.core.keys import Key
-    from deepwell.core.table import Part
 
     task = Autoencoder(Schema((Field("image", "image"),)), config)
     pipeline = task.pipeline(None).fit(table)

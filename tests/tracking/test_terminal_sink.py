@@ -103,6 +103,17 @@ def test_a_baseline_says_who_is_better_beyond_the_interval() -> None:
     assert "the network is better: +0.020 (+0.010 to +0.030)" in printed(better)
 
 
+def test_a_baseline_without_a_figure_says_so() -> None:
+    score = {**SCORE, "name": "nats", "value": None, "low": None, "high": None}
+    gap = {"name": "nats", "value": None, "low": None, "high": None, "direction": "lower", "better": "neither"}
+    said = printed(
+        {"event": "baseline", "name": "components", "kind": "classical", "scores": [score], "differences": [gap]}
+    )
+    assert "components (classical)" in said
+    assert "has no nats to compare" in said
+    assert "no clear difference" not in said
+
+
 def test_a_schema_says_kind_and_reason_of_each_column() -> None:
     text = printed({"event": "schema", "fields": [field("age"), field("income", "category", "target")]})
     assert text.splitlines()[0].split("  ")[0] == "columns"

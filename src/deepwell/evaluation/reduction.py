@@ -49,8 +49,11 @@ class Flat:
 
     @staticmethod
     def sized(schema: Schema, sizes: Mapping[str, tuple[int, ...]]) -> Flat:
-        """For the inputs of a schema, by the sizes of its fields; rows in an order are windows of `window` (steps, numbers)."""
-        if schema.of("order") and "window" in sizes:
+        """For the inputs of a schema, by the sizes of its fields; rows in an order are windows of `window` (steps, numbers),
+        unless they hold pictures or no number: then `window` can only be a column of that name.
+        """
+        ordered = schema.of("order") and schema.of("input", "number") and not schema.of("input", "image")
+        if ordered and "window" in sizes:
             return Flat({}, (True,) * math.prod(sizes["window"]), ())
         return Flat(
             {f.name: tuple(sizes[f.name]) for f in schema.of("input", "image")},
@@ -147,7 +150,8 @@ def apart(schema: Schema, bernoulli: bool) -> Baseline:
 def components(schema: Schema, codes: Callable[[Pipeline], int], bernoulli: bool) -> Baseline:
     """Principal components, as many as codes; their likelihood is that of Tipping & Bishop 1999, where all values are normal.
 
-    codes: at most; fewer where there are fewer rows or values. Where values are categories or black or white there is none.
+    codes: at most; fewer where there are fewer rows or values. Missing numbers count as usual ones where components are fitted
+    and written, and not at all in the likelihood. Where values are categories or black or white there is none.
     """
 
     def fit(examples: Examples, pipeline: Pipeline, key: Key) -> NumpyRunner:
@@ -160,7 +164,7 @@ def components(schema: Schema, codes: Callable[[Pipeline], int], bernoulli: bool
         comparable = not bernoulli and not flat.levels
 
         def likelihood(truth: Floats, known: NDArray[np.bool_]) -> Floats:
-            return _density(model, truth) if comparable else np.full(len(truth), np.nan)
+            return _density(model, truth, known) if comparable else np.full(len(truth), np.nan)
 
         def write(truth: Floats) -> tuple[Floats, Floats]:
             found = model.transform(truth)
@@ -171,20 +175,29 @@ def components(schema: Schema, codes: Callable[[Pipeline], int], bernoulli: bool
     return Baseline("principal components", "classical", fit)
 
 
-def _density(model: PCA, truth: Floats) -> Floats:
-    """(n,) log density of rows (n, D) under probabilistic components (Tipping & Bishop 1999).
+def _density(model: PCA, truth: Floats, known: NDArray[np.bool_]) -> Floats:
+    """(n,) log density of the known ones of the values (n, D) under probabilistic components (Tipping & Bishop 1999).
 
-    No direction is narrower than LEAST_SCALE, or rows on a plane would have no density.
+    The known values of a normal distribution are normal, with their part of its mean and of its covariance, which is that of the
+    components and `rest` in all directions; by Woodbury's identity only matrices (k, k) are inverted. No direction is narrower
+    than LEAST_SCALE, or rows on a plane would have no density.
     """
     least = LEAST_SCALE**2
     rest = max(float(model.noise_variance_), least)
-    along = np.maximum(model.explained_variance_, least)
+    wide = np.sqrt(np.maximum(model.explained_variance_, rest) - rest)[:, None] * model.components_
     centred = truth - model.mean_
-    codes = centred @ model.components_.T
-    beside = np.maximum((centred**2).sum(axis=1) - (codes**2).sum(axis=1), 0.0)
-    values = truth.shape[1]
-    spread = np.log(along).sum() + (values - len(along)) * math.log(rest) + values * math.log(2 * math.pi)
-    return np.asarray(-0.5 * ((codes**2 / along).sum(axis=1) + beside / rest + spread), np.float64)
+    density = np.empty(len(truth))
+    patterns, which = np.unique(known, axis=0, return_inverse=True)
+    for place, pattern in enumerate(patterns):
+        rows = np.flatnonzero(which.reshape(-1) == place)
+        loads, there = wide[:, pattern], centred[rows][:, pattern]
+        inner = rest * np.eye(len(loads)) + loads @ loads.T
+        seen = there @ loads.T
+        away = ((there**2).sum(axis=1) - (seen * np.linalg.solve(inner, seen.T).T).sum(axis=1)) / rest
+        values = int(pattern.sum())
+        spread = np.linalg.slogdet(inner)[1] + (values - len(loads)) * math.log(rest) + values * math.log(2 * math.pi)
+        density[rows] = -0.5 * (away + spread)
+    return density
 
 
 def _some(examples: Examples, key: Key) -> Mapping[str, NDArray[Any]]:

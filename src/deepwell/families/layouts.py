@@ -14,15 +14,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, EncodedColumn, IntArray
+from deepwell.core.batch import Batch, Encoded, EncodedColumn, IntArray
 from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
 from deepwell.core.runner import Arrays
-from deepwell.core.table import Column, Part
+from deepwell.core.table import Column, Part, Table
 from deepwell.core.task import Pipeline, SplitRule
 from deepwell.data.fields.kind import Kind
+from deepwell.data.fields.values import numbers
 from deepwell.data.pipeline import FieldPipeline, encode
 from deepwell.data.series.row_pipeline import RowPipeline, WantedRows
 from deepwell.families.positions import PositionedNumber
@@ -32,6 +33,8 @@ KINDS = ("image", "number", "category")
 """What is read."""
 BLOCK = 256
 """Rows that are compared at once."""
+NAMED = 4
+"""Columns that a message names."""
 
 
 def layout(schema: Schema, image_size: int, window: int) -> Layout:
@@ -45,7 +48,11 @@ def in_order(schema: Schema) -> bool:
 
 
 class Layout(ABC):
-    """See the top of this file. read: the columns that are written again; arrays: those of a batch that hold them."""
+    """See the top of this file. read: the columns that are written again; arrays: those of a batch that hold them; beside: the
+    columns that drawn rows have beyond those.
+    """
+
+    beside: Sequence[str] = ()
 
     def __init__(self, schema: Schema, read: Sequence[Field]) -> None:
         self.schema, self.read = schema, tuple(read)
@@ -93,14 +100,35 @@ class SingleRows(Layout):
         return SplitRule("random")
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
-        """One row, one example. Raises DataError where all rows of the training part are alike."""
+        """One row, one example. A question of which nothing is known gets none, for nothing could be said of it; elsewhere such
+        rows count nothing, neither in what is learnt nor in any likelihood.
+
+        Raises DataError where all rows of the training part are alike.
+        """
         encoded = encode(pipeline, part.rows, Stacking.of(self.schema), targets=False)
+        encoded = self._known(encoded, part.rows) if part.name == "predict" else encoded
         if part.name == "train" and not any(_varies(encoded.columns[name]) for name in self.arrays):
             raise DataError(
                 f"all {len(encoded.rows):,} rows of the training part are alike{_colour(self.read)}: there is nothing to learn",
                 repair="look at the files: they may have been written or converted wrongly",
             )
         return RowExamples(encoded, units(self.schema, encoded, part.rows))
+
+    def _known(self, encoded: Encoded, table: Table) -> Encoded:
+        """The rows of which any value is known: a number that is there, a category that training saw; pictures always are."""
+        if any(f.kind == "image" for f in self.read):
+            return encoded
+        levels = cast("NDArray[Any]", encoded.columns.get("inputs.category", np.zeros((len(encoded.rows), 0))))
+        empty = np.flatnonzero(~(levels > 0).any(axis=1))
+        for field in self.schema.of("input", "number"):
+            empty = empty[np.isnan(numbers(table[field.name][encoded.rows[empty]])[0])]
+        if not len(empty):
+            return encoded
+        kept = np.delete(np.arange(len(encoded.rows)), empty)
+        columns = {name: cast("NDArray[Any]", column)[kept] for name, column in encoded.columns.items()}
+        names = ", ".join(repr(f.name) for f in self.read[:NAMED]) + (", ..." if len(self.read) > NAMED else "")
+        problems = {int(row): f"nothing of the row is known: {names}" for row in encoded.rows[empty]}
+        return Encoded(columns, encoded.rows[kept], dict(sorted({**encoded.problems, **problems}.items())))
 
     def written(self, outputs: Arrays, arrays: Arrays, pipeline: Pipeline) -> dict[str, Column]:
         """See Layout."""
@@ -139,6 +167,8 @@ def _colour(read: Sequence[Field]) -> str:
 class WindowsOfSeries(Layout):
     """For each row of a series the window that ends with it."""
 
+    beside = ("window", "step")
+
     def __init__(self, schema: Schema, window: int) -> None:
         super().__init__(schema, schema.of("input", "number"))
         self._window = window
@@ -162,14 +192,13 @@ class WindowsOfSeries(Layout):
         return {field.name: values[:, place].astype(np.float64) for place, field in enumerate(self.read)}
 
     def drawn(self, outputs: Arrays, pipeline: Pipeline) -> dict[str, Column]:
-        """Whole windows: `window` and `step`, counted from 1, and each number in the unit of a usual training series."""
+        """Whole windows: `beside`, counted from 1, and each number in the unit of a usual training series."""
         series = cast(RowPipeline, pipeline)
         steps = series.window_
         values = outputs["numbers"].reshape(-1, steps, len(self.read))
         count = len(values)
-        columns: dict[str, Column] = {
-            "window": np.repeat(np.arange(1, count + 1), steps), "step": np.tile(np.arange(1, steps + 1), count)
-        }  # fmt: skip
+        places = (np.repeat(np.arange(1, count + 1), steps), np.tile(np.arange(1, steps + 1), count))
+        columns: dict[str, Column] = dict(zip(self.beside, places, strict=True))
         for place, field in enumerate(self.read):
             offset, factor = (float(np.nanmedian(of[:, place])) for of in (series.offset_, series.factor_))
             columns[field.name] = (values[:, :, place].reshape(-1) * factor + offset).astype(np.float64)

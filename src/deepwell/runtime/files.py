@@ -1,12 +1,14 @@
-"""Answers as files: a CSV, a JSON, or a folder with a CSV and, where answers are boxes or masks, a picture for each row.
+"""Answers as files: a CSV, a JSON, or a folder with a CSV and, where answers are boxes, masks or pictures, one for each row.
 
-    answers.csv (or any other name) lists and boxes as JSON, a mask as the share of each class, in a folder as its file's name
+    answers.csv (or any other name) lists, boxes and the pixels of pictures as JSON, a mask as the share of each class; in a
+                                    folder masks and pictures as the names of their files
     answers.json                    one object per row; where a column holds boxes, the form of COCO results with pictures and
                                     classes beside them (annotations with bbox as x, y, width, height)
-    folder/ (or, where answers are boxes or masks, a name without a suffix)
+    folder/ (or, where answers are boxes, masks or pictures, a name without a suffix)
                                     answers.csv; boxes: NAME.png, the picture with them; masks: NAME.png, class indices with a
-                                    palette in the picture's own size, and NAME_overlay.png, its colours over the picture
-    grid.png, folder/               pictures that a model made: see galleries.py
+                                    palette in the picture's own size, and NAME_overlay.png, its colours over the picture;
+                                    pictures: NAME.png; of several such columns NAME_COLUMN.png
+    grid.png, folder/               pictures that a model made without a question: see galleries.py
 
 Unusual: nothing is written where a file of the question or another's picture would be overwritten, and no drawn picture into a
 folder that is asked about, since it would be one of its pictures from then on; each file appears whole or not at all, and
@@ -40,15 +42,15 @@ DRAWN = ("boxes", "mask")
 def write(path: str | Path, answers: Answers, question: Any = None) -> None:
     """Write answers to a `.json` file, to a folder, made pictures to a `.png` file, else as CSV.
 
-    A folder is one that exists, a path that ends in a slash, and, where answers are boxes or masks, a name without a suffix that
-    is no file yet.
+    A folder is one that exists, a path that ends in a slash, and, where answers are boxes, masks or pictures, a name without a
+    suffix that is no file yet.
 
     question: what was asked about, as it was given: a path, several, or data in memory. Raises UsageError where a file of it
     would be overwritten, or a folder be written into it, RunError where the disk does not take it.
     """
     target = Path(path)
     pictures_made = galleries.made(answers)
-    drawn = any(_of_kind(answers, kind) for kind in DRAWN)
+    drawn = pictures_made is not None or any(_of_kind(answers, kind) for kind in DRAWN)
     named = str(path).endswith(("/", "\\")) or (drawn and not target.suffix and not target.exists())
     if pictures_made is not None and answers.asked is None and (target.is_dir() or named):
         galleries.folder(target, answers, pictures_made)
@@ -122,7 +124,7 @@ def _size(answers: Answers, row: int) -> dict[str, int]:
 
 # a folder --------------------------------------------------------------------------------------------------------------
 def _folder(target: Path, answers: Answers, question: Sequence[Path]) -> None:
-    fields = [field for kind in DRAWN for field in _of_kind(answers, kind)]
+    fields = [*(field for kind in DRAWN for field in _of_kind(answers, kind)), *galleries.all_made(answers)]
     stems = _unique([Path(name).stem or name for name in _names(answers)])
     ends = {f.name: f"_{_plain(f.name)}" if len(fields) > 1 else "" for f in fields}
     named: dict[str, list[str]] = {f.name: [f"{stem}{ends[f.name]}.png" for stem in stems] for f in fields}
@@ -138,15 +140,17 @@ def _folder(target: Path, answers: Answers, question: Sequence[Path]) -> None:
     for field in fields:
         names = np.array(named[field.name], object)
         for row in range(len(answers)):
-            if answers[PROBLEM][row]:
+            if answers[PROBLEM][row] or (field.kind == "image" and answers[field.name][row] is None):
                 names[row] = None
+            elif field.kind == "image":
+                write_file(target / names[row], galleries.png(answers[field.name][row]))
             elif field.kind == "mask":
                 _write_mask(target / names[row], answers, field, row, column)
             elif column is not None:
                 classes = _classes(answers, field)
                 drawn = drawing.with_boxes(column[row], answers[field.name][row] or (), classes)
                 write_file(target / names[row], drawing.png(drawn))
-        if field.kind == "mask":
+        if field.kind != "boxes":
             cells[field.name] = names
     write_file(target / CSV, answers.with_cells(cells).csv().encode())
 

@@ -36,10 +36,13 @@ WITHOUT = "unlabelled"
 
 def made(answers: Answers) -> Field | None:
     """The first answer column that holds pictures in memory; None where there is none."""
-    for field in answers.schema.fields:
-        if field.kind == "image" and field.name in answers.table.names and len(_shown(answers, field)):
-            return field
-    return None
+    return next(iter(all_made(answers)), None)
+
+
+def all_made(answers: Answers) -> list[Field]:
+    """The answer columns that hold pictures in memory."""
+    fields = [f for f in answers.schema.fields if f.kind == "image" and f.name in answers.table.names]
+    return [field for field in fields if len(_shown(answers, field))]
 
 
 def _shown(answers: Answers, field: Field) -> list[int]:

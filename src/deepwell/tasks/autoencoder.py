@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from deepwell.core.batch import Batch, IntArray
 from deepwell.core.config import Knob, Recipe
+from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.examples import Examples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.keys import Key
@@ -28,6 +30,7 @@ from deepwell.core.task import Baseline, Chosen, Fit, Loss, Pipeline, Sizes, Spl
 from deepwell.evaluation.reduction import Flat, apart, components
 from deepwell.evaluation.reduction_figures import WRITTEN, along, beside, plane
 from deepwell.families.layouts import KINDS, Layout, Unsampled, in_order, layout
+from deepwell.families.spoiling import SPOILT, Spoilt, chances
 
 if TYPE_CHECKING:
     import torch
@@ -152,8 +155,15 @@ class Autoencoder(Task):
         return self._layout.split()
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
-        """One row, one example. The threshold of `score` needs no importance samples."""
+        """One row, one example; the threshold of `score` needs no importance samples.
+
+        Raises DataError where a column is called as an answer is: before the training, not when rows are answered.
+        """
         found = self._layout.examples(part, pipeline)
+        if part.name == "train":
+            self._names_apart(pipeline)
+        elif part.name != "predict" and self.knobs.form == "denoising":
+            found = Spoilt(found, self._layout.arrays, self.knobs.noise)
         return Unsampled(found) if part.name == "calibrate" else found
 
     # network ---------------------------------------------------------------------------------------------------------
@@ -208,15 +218,33 @@ class Autoencoder(Task):
     # answers ---------------------------------------------------------------------------------------------------------
     def answers(self, pipeline: Pipeline) -> Schema:
         """How unlikely a row is, whether that is alarming, its codes, what is written again from them; or rows that are drawn."""
+        drawn = (replace(f, role="target", reason="drawn, where n rows are asked for") for f in self._layout.read)
+        return Schema((*self._told(pipeline), *drawn))
+
+    def _told(self, pipeline: Pipeline) -> list[Field]:
+        """The answers to a row."""
         width = self._codes(Flat.of(self.schema, pipeline))
-        fields = [
+        return [
             Field("score", "number", "target", "nats: how unlikely the row is to the model"),
             Field("unlikely", "category", "target", f"yes above {ALARM:.0%} of the rows kept for calibration"),
             *(Field(f"code.{i + 1}", "number", "target", "a code") for i in range(width)),
             *(replace(f, name=f.name + WRITTEN, role="target", reason="written again") for f in self._layout.read),
-            *(replace(f, role="target", reason="drawn, where n rows are asked for") for f in self._layout.read),
         ]
-        return Schema(tuple(fields))
+
+    def _names_apart(self, pipeline: Pipeline) -> None:
+        """Raise DataError where a column that is read has the name of an answer, or of what stands beside drawn rows."""
+        answers = [
+            "problem",
+            *(f.name for f in self._told(pipeline)),
+            *(self._layout.beside if self._variational else ()),
+        ]
+        names = Counter([*answers, *(f.name for f in self._layout.read)])
+        doubled = next((name for name, count in names.items() if count > 1), None)
+        if doubled is not None:
+            raise DataError(
+                f"the column {doubled!r} is called as an answer of this model would be",
+                repair=f"rename the column, or leave it out: --role {doubled}=ignore",
+            )
 
     def _codes(self, flat: Flat) -> int:
         """How many codes there are."""
@@ -229,8 +257,17 @@ class Autoencoder(Task):
     def predict(
         self, runner: Runner, batch: Batch, pipeline: Pipeline, request: Any, emit: Emit | None = None
     ) -> Table:
-        """See `answers`; for n > 0 rows written from codes that are drawn, with the columns of the data."""
+        """See `answers`; for n > 0 rows written from codes that are drawn, with the columns of the data.
+
+        Raises ConfigError where rows are to be drawn and codes are no distributions.
+        """
         width = self._codes(Flat.of(self.schema, pipeline))
+        if request.n and not self._variational:
+            raise ConfigError(
+                f"rows can only be drawn from a variational autoencoder, and this one is {self.knobs.form}: nothing is known "
+                "of how its codes are spread",
+                repair="train one with --set form=variational",
+            )
         if request.n:
             codes = Key(request.seed).fold("draw").numpy().normal(size=(request.n, width))
             outputs, _ = runner.run("decode", {"codes": codes.astype(np.float32)})
@@ -263,10 +300,11 @@ class Autoencoder(Task):
     def measure(self, runner: Runner, batch: Batch, pipeline: Pipeline) -> dict[str, NDArray[Any]]:
         """`error` mean squared, of pixels from 0 to 1, scaled numbers and shares of levels; `score`; `codes`; `nats` by samples.
 
-        cleaned: the error where as much of what is read is spoilt as in training, for denoising ones. nats: -log of the mean
-        importance weight; an upper bound that is tight for many samples (Burda et al. 2016).
+        cleaned: the error where as much of what is read is spoilt as in training, for denoising ones; NaN for a single row, which
+        has no other to take values of. nats: -log of the mean importance weight; an upper bound that is tight for many samples
+        (Burda et al. 2016).
         """
-        arrays = {name: array for name, array in batch.arrays.items() if name != "unsampled"}
+        arrays = {n: array for n, array in batch.arrays.items() if n != "unsampled" and not n.endswith(SPOILT)}
         if self.knobs.likelihood == "bernoulli":
             arrays |= {f.name: _drawn(arrays[f.name], batch.examples) for f in self.schema.of("input", "image")}
         flat = Flat.of(self.schema, pipeline)
@@ -278,8 +316,9 @@ class Autoencoder(Task):
             "codes": outputs["codes"],
         }
         if self.knobs.form == "denoising":
-            spoilt = {f"{n}.read": _spoilt(arrays[n], self.knobs.noise, batch.examples) for n in self._layout.arrays}
-            columns["cleaned"] = flat.error(arrays, runner.run("forward", {**arrays, **spoilt})[0])
+            spoilt = {f"{n}.read": batch.arrays[n + SPOILT] for n in self._layout.arrays if n + SPOILT in batch.arrays}
+            cleaned = flat.error(arrays, runner.run("forward", {**arrays, **spoilt})[0])
+            columns["cleaned"] = cleaned if spoilt else np.full(len(batch), np.nan)
         if not self._variational or "unsampled" in batch.arrays:
             return columns
         samples = self.knobs.samples or (SAMPLES if flat.values <= LARGE else FEWER_SAMPLES)
@@ -345,16 +384,5 @@ def _nats(runner: Runner, arrays: Mapping[str, NDArray[Any]], draws: NDArray[np.
 
 def _drawn(pictures: NDArray[np.uint8], examples: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Pictures of black and white, white by the brightness of each pixel; always the same for an example."""
-    chances = _chances("pixels", examples, pictures.shape[1:])
-    return np.where(chances * 255.0 < pictures, 255, 0).astype(np.uint8)
-
-
-def _spoilt(values: NDArray[Any], share: float, examples: NDArray[np.int64]) -> NDArray[Any]:
-    """A share of the values replaced by those of the row before; the same ones always."""
-    return np.where(_chances("spoilt", examples, values.shape[1:]) < share, np.roll(values, 1, axis=0), values)
-
-
-def _chances(word: str, examples: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """(n, ...) from 0 to 1, always the same for an example."""
-    draws = DRAWS.fold(word)
-    return np.stack([draws.fold(int(example)).numpy().random(shape, np.float32) for example in examples])
+    bright = chances(DRAWS.fold("pixels"), examples, pictures.shape[1:])
+    return np.where(bright * 255.0 < pictures, 255, 0).astype(np.uint8)

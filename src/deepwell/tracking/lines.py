@@ -171,13 +171,16 @@ def _scores(event: Event) -> Block:
 
 def _baseline(event: Event) -> Block:
     first = next(iter(event.get("scores", [])), None)
+    head = f"{visible(event.get('name', ''), 40)} ({event.get('kind', '')})"
+    if first and not isinstance(first["value"], int | float):  # such as a likelihood that cannot be compared
+        return Block("baseline", [(head, f"has no {measure(first['name'])} to compare")])
     cells = _score_cells(first) if first else ()
     said: list[Row] = []
     for d in event.get("differences", [])[:1]:
         value, interval = measured(d["value"], d["low"], d["high"], "+")
         winner = {"network": "the network is better", "baseline": "the baseline is better"}
         said = [(f"{winner.get(d.get('better', ''), 'no clear difference')}: {value} ({interval})",)]
-    return Block("baseline", [(f"{visible(event.get('name', ''), 40)} ({event.get('kind', '')})", *cells), *said])
+    return Block("baseline", [(head, *cells), *said])
 
 
 def _calibration(event: Event) -> Block | None:

@@ -29,8 +29,8 @@ def predict(
     """Answers of the model in a run directory or `.well` file for new data; written to `out` if given.
 
     out: a file of CSV, or of JSON where it ends in `.json` (boxes in the form of COCO results); or a folder (one that exists, or
-    a path that ends in a slash or, for boxes and masks, has no suffix), which also gets drawn boxes and masks. Pictures that a
-    model made: one file of them all where it ends in `.png`, or a folder of class folders.
+    a path that ends in a slash or, for boxes, masks and pictures, has no suffix), which also gets drawn boxes, masks, pictures.
+    Pictures that a model made: one file of them all where it ends in `.png`, or, without a question, a folder of class folders.
     reading: form, delimiter, encoding, missing (words), header or names of the file, where it differs in them from those
     of training; None: found out.
     emit: hears the pieces of an answer as they are made. request: knobs of the question that the task declares (e.g. n,
