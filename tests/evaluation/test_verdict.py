@@ -26,6 +26,11 @@ def test_better_than_every_baseline():
     )
 
 
+def test_a_metric_that_is_called_like_its_unit_is_told_once():
+    found = verdict(Score("nats", 88.68, 88.21, 89.12, 10_000, "nats", "lower"), {})
+    assert "reaches nats 88.68 (88.21 to 89.12, n = 10,000);" in found.text
+
+
 def test_not_distinguishable():
     known = {"majority": MAJORITY, "boosting": gap(-0.001, -0.004, 0.002, "neither")}
     found = verdict(ACCURACY, known, ["majority"])

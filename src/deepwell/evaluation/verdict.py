@@ -39,7 +39,7 @@ def verdict(score: Score, differences: Mapping[str, Difference], trivial: Collec
     # The strongest rival: one that is better beyond doubt goes before one that only seems so.
     name, rival = min(known.items(), key=lambda item: (item[1].better != "baseline", sign * item[1].value))
     which = "the best baseline" if len(known) > 1 else "the baseline"
-    unit = _suffix(score.unit)
+    unit = "" if score.unit == metric else _suffix(score.unit)  # "nats 88.7", not "nats 88.7 nats"
     if rival.better == "neither":
         beaten = name not in trivial and any(n in trivial and d.better != "network" for n, d in known.items())
         tail = " It does not beat a trivial answer either." if beaten else ""
@@ -55,7 +55,7 @@ def verdict(score: Score, differences: Mapping[str, Difference], trivial: Collec
 
 def _figure(metric: str, score: Score) -> str:
     """`accuracy 0.867 (0.862 to 0.872, n = 16,281)`."""
-    unit = _suffix(score.unit)
+    unit = "" if score.unit == metric else _suffix(score.unit)  # nats 88.7, and not nats 88.7 nats
     if not (math.isfinite(score.low) and math.isfinite(score.high)):
         return f"{metric} {score.value:.3g}{unit} (n = {score.n:,}, too few for an interval)"
     places = _places(score.low, score.high)
