@@ -43,6 +43,28 @@ def test_a_given_target_leaves_the_others_as_inputs():
     assert roles(recognise(Table(wide()), edits))["wind"] == "known_future"
 
 
+def test_labels_that_only_judge_stand_beside_series():
+    labels = np.where(np.arange(60) % 20 == 0, "odd", "fine").astype(object)
+    data = Table({**wide(), "state": labels})
+    edits = Edits(("state",), learnt=False)
+    assert roles(recognise(data, edits)) == {"day": "order", "load": "input", "wind": "input", "state": "target"}
+    assert roles(recognise(data, Edits(("state",))))["day"] == "ignore"
+    assert set(roles(recognise(Table(wide()), Edits(learnt=False))).values()) == {"order", "input"}
+    aside = Edits(("state",), roles={"day": "ignore"}, learnt=False)
+    assert roles(recognise(data, aside))["day"] == "ignore"
+
+
+def test_numbers_that_nobody_named_are_no_labels():
+    halves = np.tile([0.0, 0.5, 1.0], 20)
+    for data in ({"x": DRAWS.normal(size=60), "y": halves}, {**wide(), "label": halves}):
+        name = list(data)[-1]
+        assert roles(recognise(Table(data), Edits(learnt=False)))[name] == "input"
+        assert roles(recognise(Table(data), Edits((name,), learnt=False)))[name] == "target"
+        assert roles(recognise(Table(data)))[name] == "target"
+    classes = {"x": DRAWS.normal(size=60), "y": np.tile([0, 1], 30)}
+    assert roles(recognise(Table(classes), Edits(learnt=False)))["y"] == "target"
+
+
 @pytest.mark.parametrize("name", ["shop", "shop number"])
 def test_long_tables_are_told_apart_by_the_column_that_makes_times_unique(name):
     shops = np.repeat(np.arange(5), 40)

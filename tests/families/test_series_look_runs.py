@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import deepwell as dw
-from deepwell.core.errors import DataError
+from deepwell.core.errors import ConfigError, DataError
 from deepwell.core.table import Table
 from deepwell.runs import stage
 
@@ -111,3 +111,26 @@ def test_a_moment_twice_in_a_series_is_refused_in_words(tmp_path):
     twice = table.take(np.concatenate([np.arange(120), [7]]))
     with pytest.raises(DataError, match="twice"):
         train(twice, tmp_path)
+
+
+def test_labelled_rows_at_regular_times_are_a_series_by_themselves(tmp_path):
+    run = train(rows(200, labels=True), tmp_path, target=("state",))
+    fields = next(e for e in run.events if e["event"] == "schema")["fields"]
+    found = {f["name"]: f["role"] for f in fields}
+    assert found == {"hour": "order", "shop": "group", "sold": "input", "state": "target"}
+    assert next(iter(run.scores.values())).value > 0.9
+
+
+def test_most_usual_rows_have_no_reason_and_alarming_ones_do(run):
+    answers = run.model.predict(rows(400, seed=4))
+    reason = answers["because"] != "nothing stands out"
+    assert reason.mean() < 0.3
+    assert reason[answers["alarming"] == "yes"].all()
+
+
+def test_a_misspelt_class_that_no_measured_row_has_is_refused(tmp_path):
+    data = rows(200, labels=True)
+    late = np.tile(np.arange(200) >= 150, 2)
+    data = data.take(np.flatnonzero(late | (data["state"] == "sound")))
+    with pytest.raises(ConfigError, match="did you mean 'broken'"):
+        train(data, tmp_path, target=("state",), role={"hour": "order", "shop": "group"}, positive="brokn")

@@ -69,24 +69,33 @@ def test_a_label_never_seen_is_neither_usual_nor_anomalous():
     codes, problems = kind.encode(np.array(["ok", "bda", None, "bad", "normal"], object))
     assert codes[""].tolist() == [0, -1, -1, 1, -1]
     assert set(problems) == {1, 4}
-    assert "'bda' was never seen in training, where labels are 'bad', 'ok'; did you mean 'bad'?" in problems[1]
+    assert problems[1].endswith(
+        "'bda' was never seen in training (--map 'OLD -> NEW' renames labels); did you mean 'bad'?"
+    )
     again = Verdict().restore(json.loads(json.dumps(kind.state())))
     assert again.encode(column(normal=2))[1].keys() == {0, 1}
 
 
 def test_true_and_false_are_known_however_they_are_written():
     kind = fitted(column(true=3, false=97))
-    codes, problems = kind.encode(np.array([True, False]))
-    assert codes[""].tolist() == [1, 0]
-    assert not problems
+    for labels in (np.array([True, False]), column(TRUE=1, FALSE=1)):
+        codes, problems = kind.encode(labels)
+        assert codes[""].tolist() == [1, 0]
+        assert not problems
+    assert fitted(np.repeat([0, 1], [97, 3])).encode(np.array([1.0, 0.0, np.nan]))[0][""].tolist() == [1, 0, -1]
 
 
 def test_a_named_class_that_is_nowhere_is_refused():
     kind = fitted(column(ok=50), positive="bda")
-    with pytest.raises(ConfigError, match="no row of 'state' is 'bda', neither in training nor .* did you mean 'bad'"):
+    with pytest.raises(ConfigError, match=r"no row of 'state' is 'bda', neither in training nor .* did you mean 'bad'"):
         kind.stop_if_never(column(ok=5, bad=2))
     with pytest.raises(ConfigError, match="leave the labels out"):
         kind.stop_if_never(column(ok=5))
     kind.stop_if_never(np.array([None], object))  # nothing is measured there
     fitted(column(ok=50), positive="bad").stop_if_never(column(ok=5, bad=2))
     fitted(column(ok=50, bad=2)).stop_if_never(column(ok=5))  # training has it
+
+
+def test_a_column_of_very_many_classes_is_no_label():
+    with pytest.raises(DataError, match="has 10,001 classes, more than 10,000"):
+        fitted(np.array([str(i) for i in range(10_001)], object), positive="7")

@@ -133,8 +133,17 @@ def test_checkpoints_keep_the_best_and_are_opened_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         models.load_model(tmp_path / "best.keras").predict(X, verbose=0), model.predict(X, verbose=0)
     )
-    with pytest.raises(ConfigError, match="names 'val_loss'; there are: epoch, loss"):
+    with pytest.raises(ConfigError, match="names 'val_loss', which is not there"):
         model.fit(X, Y, verbose=0, callbacks=callbacks.ModelCheckpoint(str(tmp_path / "{val_loss}")))
+
+
+@pytest.mark.parametrize("loss", ["mse", "MeanAbsoluteError", "log_cosh", "dice", door.losses.Huber(0.5), None])
+def test_a_model_opens_again_whatever_its_loss_is_called(loss: Any, tmp_path: Path) -> None:
+    model = net(door)
+    model.compile("adam", loss)
+    model.save(tmp_path / "m.keras")
+    opened = models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(opened.predict(X, verbose=0), model.predict(X, verbose=0))
 
 
 def test_a_csv_log_is_that_of_keras(tmp_path: Path) -> None:
@@ -254,3 +263,140 @@ def test_a_layer_may_also_be_called_by_hand() -> None:
     got = layers.Dropout(0.5)(np.ones((2, 1000), "float32"), training=True)
     assert 0.3 < float((got == 0).float().mean()) < 0.7
     assert float((layers.Dropout(0.5)(np.ones((2, 10), "float32")) == 0).float().mean()) == 0
+
+
+@pytest.mark.parametrize("build", ["lambda", "subclass"])
+def test_a_checkpoint_of_what_cannot_be_sealed_is_refused_before_training(build: str, tmp_path: Path) -> None:
+    class Own(door.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.end = layers.Dense(1)
+
+        def call(self, x: Any) -> Any:
+            return self.end(x)
+
+    made = (
+        Own()
+        if build == "subclass"
+        else models.Sequential([door.Input((5,)), layers.Lambda(lambda x: x * 2), layers.Dense(1)])
+    )
+    made.compile("adam", "mse")
+    with pytest.raises(ConfigError, match="your own"):
+        made.fit(X, Y, verbose=0, callbacks=[callbacks.ModelCheckpoint(tmp_path / "a.keras")])
+    assert int(made.optimizer.iterations) == 0
+    made.fit(X, Y, verbose=0, callbacks=[callbacks.ModelCheckpoint(tmp_path / "a.safetensors", save_weights_only=True)])
+
+
+def test_a_path_that_names_what_is_not_there_is_refused_before_training(tmp_path: Path) -> None:
+    model = net(door)
+    model.compile("adam", "mse", metrics=["mae"])
+
+    def fit(path: str, *others: Any, **options: Any) -> Any:
+        saver = callbacks.ModelCheckpoint(tmp_path / path, save_weights_only=True, **options)
+        return model.fit(X, Y, verbose=0, batch_size=16, callbacks=[*others, saver])
+
+    with pytest.raises(ConfigError, match="names 'val_maee', which is not there"):
+        fit("m{val_maee:.2f}")
+    with pytest.raises(ConfigError, match="names 'val_mae'"):  # there is no validation
+        fit("m{val_mae:.2f}")
+    with pytest.raises(ConfigError, match="names 'batch'"):
+        fit("m{batch}")
+    assert int(model.optimizer.iterations) == 0
+    fit("m{epoch}-{mae:.2f}")
+
+    class Adding(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            logs["mine"] = 3.0
+
+    fit("own-{mine:.0f}", Adding())
+    fit("function-{mine}", callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=4)))
+    with pytest.raises(ConfigError, match="names 'yours'; there are: epoch, loss, mae, mine"):
+        fit("own-{yours}", Adding())
+    assert (tmp_path / "own-3").exists()
+
+
+def test_a_checkpoint_of_steps_may_name_the_batch_as_in_keras(tmp_path: Path) -> None:
+    def made(k: Any) -> list[Any]:
+        path = tmp_path / k.__name__ / "{epoch}-{batch}.weights.h5"
+        path.parent.mkdir(exist_ok=True)
+        return [k.callbacks.ModelCheckpoint(path, save_weights_only=True, save_freq=2)]
+
+    both(made, epochs=2)
+    theirs, ours = (sorted(p.name for p in (tmp_path / k.__name__).iterdir()) for k in (real, door))
+    assert theirs == ours
+
+
+def test_the_outputs_of_a_batch_are_given_to_callbacks() -> None:
+    def told(k: Any, model: Any) -> list[Any]:
+        heard: list[Any] = []
+
+        class Hearing(k.callbacks.Callback):  # type: ignore[misc]
+            def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+                heard.append(batch)
+
+            def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+                found = logs["outputs"]
+                heard.append([np.shape(v) for v in found] if isinstance(found, list) else np.shape(found))
+
+        model.predict(X, batch_size=40, verbose=0, callbacks=[Hearing()])
+        return heard
+
+    def forked(k: Any) -> Any:
+        x = k.Input((5,))
+        return k.Model(x, [k.layers.Dense(2)(x), k.layers.Dense(3)(x)])
+
+    assert told(door, net(door)) == told(real, net(real)) == [0, (40, 1), 1, (40, 1), 2, (16, 1)]
+    assert told(door, forked(door)) == told(real, forked(real))
+
+
+def test_a_csv_log_of_several_numbers_is_that_of_keras(tmp_path: Path) -> None:
+    values = {"f1": np.array([0.25, 0.5], "float32"), "loss": 1.5}
+    for k in (real, door):
+        log = k.callbacks.CSVLogger(str(tmp_path / k.__name__))
+        log.set_model(net(k))
+        log.on_train_begin()
+        log.on_epoch_end(0, values)
+        log.on_train_end()
+    assert (tmp_path / door.__name__).read_text() == (tmp_path / real.__name__).read_text().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("wrong", ["EarlyStopping", callbacks.EarlyStopping])
+def test_a_callback_that_is_no_object_is_told_how_to_be_one(wrong: Any) -> None:
+    model = net(door)
+    model.compile("adam", "mse")
+    with pytest.raises(ConfigError) as caught:
+        model.fit(X, Y, verbose=0, callbacks=[wrong])
+    assert "callbacks=[EarlyStopping()]" in str(caught.value)
+    assert "did you mean" not in str(caught.value)
+
+
+def test_what_compile_was_told_can_be_read_and_values_come_in_keras_s_order() -> None:
+    answers = []
+    for k in (real, door):
+        model = net(k)
+        model.compile("adam", "mse", metrics=["mae", "mape"])
+        assert model.loss == "mse"
+        assert model.compiled
+        answers.append(list(model.evaluate(X, Y, verbose=0, return_dict=True)))
+    assert answers[0] == answers[1]
+
+
+def test_what_regularisers_cost_and_the_metrics_can_be_read() -> None:
+    costs = []
+    weights: list[Any] = []
+    for k in (real, door):
+        model = k.Sequential(
+            [k.Input((5,)), k.layers.Dense(3, kernel_regularizer=k.regularizers.l2(0.1)), k.layers.Dense(1)]
+        )
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        assert not getattr(model, "compiled", False)
+        costs.append([cost.item() for cost in model.losses])
+    assert costs[1] == pytest.approx(costs[0], rel=1e-5)
+    assert len(costs[0]) == 1
+    plain = net(door)
+    assert plain.losses == []
+    assert plain.metrics == []
+    plain.compile("adam", "mse", metrics=["mae"])
+    plain.fit(X, Y, verbose=0)
+    assert [m.name for m in plain.metrics] == ["mae"]

@@ -135,3 +135,22 @@ def test_a_call_that_gives_no_tensor_is_named() -> None:
 
     with pytest.raises(ConfigError, match="gave no tensor but NoneType"):
         Wrong(name="w")(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "x", "rows"), [((2,), [[1.0, 2.0]], 1), ((2,), [[1.0, 2.0], [3.0, 4.0]], 2), ((1,), [10.0], 1), ((1,), [1, 2], 2),
+                             ((2,), [np.ones((4, 2))], 4), ((2,), [torch.ones(3, 2)], 3), ((1,), [np.float32(3.0)], 1)]
+)  # fmt: skip
+def test_a_list_of_one_row_or_number_is_one_example(shape: tuple[int, ...], x: Any, rows: int) -> None:
+    model = Sequential([Input(shape), layers.Dense(1)])
+    assert model.predict(x, verbose=0).shape == (rows, 1)
+    model.compile("adam", "mse")
+    assert len(model.fit(x, [0.5] * rows, verbose=0).history["loss"]) == 1
+
+
+def test_a_table_of_several_types_of_numbers_says_how_to_make_one() -> None:
+    table = np.array([[True, 1.5], [False, 2.5]], object)
+    with pytest.raises(DataError, match=r"x\.astype\('float32'\)"):
+        Sequential([Input((2,)), layers.Dense(1)]).predict(table)
+    with pytest.raises(DataError, match="turn texts into numbers"):
+        Sequential([Input((2,)), layers.Dense(1)]).predict(np.array([["a", 1.5]], object))

@@ -284,6 +284,12 @@ def test_nothing_is_run(protocol, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("damaged", [b"t.", b"]e.", b"(t(", b"}q\x00Nh\x00s."], ids=["mark", "list", "end", "itself"])
+def test_pickles_that_end_too_early_or_hold_themselves_are_refused_in_words(damaged):
+    with pytest.raises(DataError, match="damaged or of a form that is not read here"):
+        plain.read(damaged)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damaged_pickles_end_in_words_or_in_plain_values(data):

@@ -345,3 +345,14 @@ def test_a_reduction_of_none_cannot_be_trained():
         ours.MeanSquaredError(reduction=None).total(torch.zeros(2, 1), torch.zeros(2, 1))
     with pytest.raises(ConfigError, match="there is no reduction 'avg'"):
         ours.MeanSquaredError(reduction="avg")
+
+
+def test_functions_of_ones_own_make_tensors_where_the_answers_are():
+    from deepwell.keras import metrics, ops
+
+    def weighed(y_true, y_pred):
+        return ops.mean(ops.abs(y_true - y_pred) * ops.arange(3, dtype="float32"), axis=-1)
+
+    answer = torch.zeros(4, 3, device="meta")
+    assert ours.get(weighed).values(answer, answer).device.type == "meta"
+    assert metrics.get(weighed).values(answer, answer).device.type == "meta"

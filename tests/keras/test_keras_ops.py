@@ -61,6 +61,19 @@ CALLS = [
     ("linspace", (0.0, 1.0, 5), {"endpoint": False}), ("zeros", ((2, 3),), {}), ("ones", (3,), {"dtype": "int32"}),
     ("full", ((2,), 7.0), {}), ("full_like", (A, 2.0), {}), ("eye", (3,), {}), ("eye", (2, 4), {"k": 1}),
     ("cast", (A, "int32"), {}), ("cast", (N, "float32"), {}), ("cast", (L, "float32"), {}),
+    ("slice", (T, (0, 1, 1), (2, 2, 3)), {}), ("slice_update", (T, (1, 0, 2), np.ones((1, 2, 2), "float32")), {}),
+    ("median", (T,), {}), ("median", (T,), {"axis": 1}), ("median", (T,), {"axis": (0, -1), "keepdims": True}),
+    ("hstack", ([A, B],), {}), ("vstack", ([A, B],), {}), ("hstack", ([V, V],), {}), ("vstack", ([V, V],), {}),
+    ("scatter", (np.array([[0, 1], [2, 3], [0, 1]]), V[:3], (3, 4)), {}), ("scatter", (np.array([[1], [1]]), A[:2], (3, 4)), {}),
+    ("scatter_update", (A, np.array([[0, 1], [2, 3]]), V[:2]), {}), ("scatter_update", (A, np.array([[2], [-3]]), B[:2]), {}),
+    *(("scatter_update", (A, np.array([[0, 1], [2, 3], [0, 1]]), V[:3]), {"reduction": r}) for r in ("add", "max", "min", "mul")),
+    ("segment_sum", (A, np.array([0, 2, 2])), {}), ("segment_sum", (A, np.array([0, 2, 5])), {"num_segments": 4}),
+    ("categorical_crossentropy", (np.eye(4, dtype="float32")[:3], P / P.sum(-1, keepdims=True)), {}),
+    ("categorical_crossentropy", (np.eye(4, dtype="float32")[:3], A), {"from_logits": True}),
+    ("sparse_categorical_crossentropy", (np.array([1, 0, 3]), A), {"from_logits": True}),
+    ("sparse_categorical_crossentropy", (np.array([1, 0, 3]), P / P.sum(-1, keepdims=True)), {}),
+    ("binary_crossentropy", (L.astype("float32"), P / 9), {}),
+    ("binary_crossentropy", (L.astype("float32"), A), {"from_logits": True}),
 ]  # fmt: skip
 
 
@@ -106,10 +119,38 @@ def test_every_function_is_compared():
     assert set(ops.__all__) - compared == {
         "convert_to_numpy",
         "convert_to_tensor",
+        "image",
         "is_tensor",
+        "ndim",
         "shape",
+        "size",
         "stop_gradient",
     }
+
+
+PICTURES = np.random.default_rng(3).uniform(0, 255, (2, 5, 6, 3))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("size", [(3, 4), (9, 12)])
+@pytest.mark.parametrize(
+    "pictures", [PICTURES.astype("float32"), PICTURES.astype("uint8"), PICTURES[0].astype("float32")]
+)
+def test_pictures_are_resized_as_by_keras(interpolation, antialias, size, pictures):
+    mine = ops.image.resize(pictures, size, interpolation=interpolation, antialias=antialias)
+    theirs = keras.ops.image.resize(torch.tensor(pictures), size, interpolation=interpolation, antialias=antialias)
+    assert mine.dtype == theirs.dtype
+    np.testing.assert_allclose(mine.float().numpy(), theirs.float().numpy(), rtol=1e-4, atol=1e-2)
+
+
+def test_sizes_are_numbers():
+    from deepwell import keras as door
+
+    assert (ops.ndim(A), ops.size(A), ops.ndim([[1.0]]), ops.size([[1.0, 2.0]])) == (2, 12, 2, 2)
+    assert ops.ndim(door.Input((4,))) == 2
+    with pytest.raises(ConfigError, match="known only with the data"):
+        ops.size(door.Input((4,)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -178,6 +219,11 @@ def test_dlpack_and_array_protocols():
         (lambda: ops.squeeze(A, 0), ConfigError, "axis 0 of shape (3, 4) is longer"),
         (lambda: ops.split(V, 4), ConfigError, "cannot be split into 4 equal parts"),
         (lambda: ops.unstack(A, num=2), ConfigError, "was to give 2 parts; the axis 0 has 3"),
+        (lambda: ops.scatter_update(A, [[0]], A[:1], "sum"), ConfigError, "got 'sum'"),
+        (lambda: ops.slice(A, (1, 0), (3, 4)), ConfigError, "(3, 4) that begins at (1, 0) reaches over (3, 4)"),
+        (lambda: ops.slice(A, (0,), (4,)), ConfigError, "needs 2 starts and lengths"),
+        (lambda: ops.image.resize(A, (2, 2)), ConfigError, "got (3, 4)"),
+        (lambda: ops.image.resize(T, (2, 2), "lanczos3"), ConfigError, "there is no interpolation 'lanczos3'"),
         (lambda: ops.pad(A, 1, mode="wrap"), ConfigError, "'constant', 'reflect' and 'symmetric'"),
     ],
 )
@@ -210,3 +256,25 @@ def test_functions_of_symbolic_values_become_layers():
     found = mine.predict([A, B], verbose=0)
     np.testing.assert_allclose(found, theirs.predict([A, B], verbose=0), rtol=1e-5, atol=1e-6)
     assert ops.shape(door.Input((4,))) == (None, 4)
+
+
+def test_within_a_layer_new_tensors_are_on_its_device():
+    from deepwell.keras import random
+    from deepwell.keras.ops.placing import on
+
+    makers = (
+        lambda: ops.zeros(3), lambda: ops.ones((2,)), lambda: ops.full(2, 1.0), lambda: ops.eye(2), lambda: ops.arange(3),
+        lambda: ops.linspace(0.0, 1.0, 3), lambda: ops.one_hot([1, 0], 3), lambda: ops.convert_to_tensor([1.0]),
+        lambda: ops.cast(np.ones(2), "int32"), lambda: ops.take(ops.arange(4), [0, 1]), lambda: ops.zeros_like(np.ones(2)),
+        lambda: random.normal((2,)), lambda: random.normal((2,), seed=1), lambda: random.uniform((2,)),
+        lambda: random.truncated_normal((2,)), lambda: random.randint((2,), 0, 3), lambda: random.uniform((2,), seed=2),
+        lambda: random.shuffle(ops.arange(3)), lambda: random.dropout(ops.ones(3), 0.5), lambda: ops.add(1.0, ops.ones(2)),
+        lambda: random.randint((2,), 0, 3, seed=random.SeedGenerator(1)), lambda: random.categorical(ops.ones((2, 3)), 2),
+    )  # fmt: skip
+    for make in makers:
+        assert make().device.type == "cpu"
+        with on(torch.device("meta")):
+            assert make().device.type == "meta"
+        assert make().device.type == "cpu"
+    with on(torch.device("meta")), on(None):
+        assert ops.ones(1).device.type == "meta"

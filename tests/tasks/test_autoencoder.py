@@ -43,6 +43,15 @@ def test_a_target_is_kept_to_compare_by_and_not_read():
     assert Autoencoder.fits(Schema((Field("words", "text"),))).rank == 0
 
 
+def test_a_column_that_nobody_named_as_target_is_a_column_like_others(tmp_path):
+    for y, role in ((np.arange(600) * 0.5, "input"), (np.full(600, 2), "slice")):
+        found = dw.train(
+            table().with_columns({"y": y}), task="autoencoder", steps=2, device="cpu", out=str(tmp_path), sinks=()
+        )
+        fields = next(e for e in found.events if e["event"] == "schema")["fields"]
+        assert {f["name"]: f["role"] for f in fields}["y"] == role
+
+
 def test_codes_are_fewer_than_values_and_rows_come_back(run):
     rows = table(50, 1)
     answers = run.model.predict(rows)

@@ -37,7 +37,8 @@ class Edits:
         schema: a saved schema that replaces recognition; the other edits are applied on top of it.
         task_roles: roles beyond core.fields.ROLES that the chosen task adds (user, item, ...).
         tested: whether a part of the rows will be kept to test on; if not, a class may have one row only.
-        learnt: whether targets are to be learnt; if not, they only judge, and nothing is asked of their values.
+        learnt: whether targets are to be learnt; if not, they only judge: nothing is asked of their values, and numbers that
+            nobody named as targets are none.
     """
 
     target: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ def recognise(table: Table, edits: Edits | None = None) -> Schema:
     training = _Training(table, _training_rows(table, schema, edits))
     if edits.schema is None:
         schema = _with_target(schema, training, edits, own)
-        schema = with_series(schema, table, edits.roles, edits.kinds)
+        schema = with_series(schema, table, edits.roles, edits.kinds, edits.learnt)
         schema = _arrays_apart(schema, {*edits.roles, *edits.kinds})
     schema = _with_edits(schema, edits)
     schema = Schema(tuple(_set_aside(f, forms[f.name], edits) for f in schema.fields))
@@ -114,6 +115,7 @@ def _field(seen: Look, table: Table, edits: Edits) -> Field:
 def _with_target(schema: Schema, training: _Training, edits: Edits, own: Mapping[str, str]) -> Schema:
     """The recognised schema with the targets' kinds found out as targets, not as inputs, and texts settled around them."""
     targets = list(edits.target) or [name for name, role in edits.roles.items() if role == "target"]
+    asked = bool(targets)
     if not targets:
         found = default_target(schema)
         targets = [found] if found is not None and found not in edits.roles else []
@@ -128,6 +130,8 @@ def _with_target(schema: Schema, training: _Training, edits: Edits, own: Mapping
         if f.name not in targets:
             return f
         field = target_field(look(f.name, training.column(f.name)[f.name]), f, beside)
+        if field.kind == "number" and not (asked or edits.learnt):
+            return f
         if told:
             return replace(field, reason=f"{field.reason}; {told[1]}")
         files = named_by_files(training.table, f.name) if "text" in beside and field.kind == "category" else ""

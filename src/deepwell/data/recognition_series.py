@@ -51,17 +51,20 @@ class _Found:
     count: int
 
 
-def with_series(schema: Schema, table: Table, roles: Mapping[str, str], kinds: Mapping[str, str]) -> Schema:
+def with_series(
+    schema: Schema, table: Table, roles: Mapping[str, str], kinds: Mapping[str, str], learnt: bool = True
+) -> Schema:
     """The schema with the roles of series, where the table holds some; else as it is.
 
     roles, kinds: the user's edits: a column of the role order, or of kind time, is taken for the times whatever it looks like;
-    what does not suit about it is said in its reason.
+    what does not suit about it is said in its reason. learnt: whether targets are; if not, classes stand beside series as
+    labels, and no number is to be forecast.
     """
     targets = [f.name for f in schema.targets]
     asked = [name for name, role in roles.items() if role == "order"]
     asked += [name for name, kind in kinds.items() if kind == "time" and name not in roles]
     heavy = any(f.role == "input" and f.kind not in ("number", "category") for f in schema.fields)
-    classes = any(schema[name].kind != "number" for name in targets)
+    classes = learnt and any(schema[name].kind != "number" for name in targets)
     if not asked and (heavy or classes or not len(table)):
         return schema
     free = [f for f in schema.fields if f.name not in (*targets, *roles)]
@@ -74,7 +77,7 @@ def with_series(schema: Schema, table: Table, roles: Mapping[str, str], kinds: M
                 continue
             reason = f"the times, as asked; but {error.what}"
             return schema.with_roles({name: "order"}).edit(name, reason=reason)
-        return _roles(schema, table, name, found, targets, roles, counted)
+        return _roles(schema, table, name, found, learnt and not targets, roles, counted)
     return schema
 
 
@@ -193,10 +196,11 @@ def _roles(
     table: Table,
     name: str,
     found: _Found,
-    targets: Sequence[str],
+    forecast: bool,
     roles: Mapping[str, str],
     counted: bool,
 ) -> Schema:
+    """forecast: whether the numbers that change with time are targets."""
     count = f"{found.count:,} series by {' and '.join(map(repr, found.groups))}" if found.groups else "one series"
     facts = {**schema[name].facts, "frequency": found.frequency.to_json(), "steps": found.steps}
     when = Field(name, "number" if counted else "time", "order", f"the times, {found.words}; {count}", facts)
@@ -209,7 +213,7 @@ def _roles(
             changed[f.name] = replace(
                 f, role="known_future", reason=f"its name says that it is known ahead; {f.reason}"
             )
-    if not targets:
+    if forecast:
         still = _static(table, found.groups)
         for f in schema.inputs:
             if f.kind == "number" and f.name not in changed and f.name not in roles and f.name not in still:

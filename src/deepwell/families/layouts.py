@@ -107,7 +107,7 @@ class SingleRows(Layout):
         """
         encoded = encode(pipeline, part.rows, Stacking.of(self.schema), targets=False)
         encoded = self._known(encoded, part.rows) if part.name == "predict" else encoded
-        if part.name == "train" and not any(_varies(encoded.columns[name]) for name in self.arrays):
+        if part.name == "train" and not any(varies(encoded.columns[name]) for name in self.arrays):
             raise DataError(
                 f"all {len(encoded.rows):,} rows of the training part are alike{_colour(self.read)}: there is nothing to learn",
                 repair="look at the files: they may have been written or converted wrongly",
@@ -154,7 +154,7 @@ class SingleRows(Layout):
         return columns
 
 
-def _varies(column: EncodedColumn) -> bool:
+def varies(column: EncodedColumn) -> bool:
     """Whether any row differs from the first. Read in blocks: pictures may lie on the disk."""
     rows = cast("NDArray[Any]", column)
     return any(bool((rows[start : start + BLOCK] != rows[:1]).any()) for start in range(0, len(rows), BLOCK))

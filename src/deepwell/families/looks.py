@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deepwell.core.batch import Batch, Encoded, EncodedColumn, IntArray
+from deepwell.core.batch import Batch, Encoded, EncodedColumn
 from deepwell.core.config import Knob, Recipe
+from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Field, Schema
 from deepwell.core.runner import Arrays
@@ -32,9 +32,10 @@ from deepwell.data.fields.category import Category
 from deepwell.data.fields.kind import Kind
 from deepwell.data.pipeline import FieldPipeline, encode
 from deepwell.evaluation import anomaly_baselines as known
-from deepwell.families import planting
 from deepwell.families.graded import STEPS, Graded
+from deepwell.families.layouts import varies
 from deepwell.families.odd_reasons import fields_because, picture_because
+from deepwell.families.planted import TRUTH, PlantedPictures, with_planted
 from deepwell.families.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ PICTURE_CODES = 8
 MOST_LEVELS = 255
 MOST_SHARES = 50
 """Fields up to which each has a column of answers that says its share."""
-TRUTH = "truth"
+THRESHOLD = "score.threshold"
+"""The calibrated number above which a score is alarming."""
 PLANTED = (
     "no column says which rows are anomalous (--target COLUMN names one): to have something to measure, spoilt copies of "
     "rows are added to the calibrate and test parts, and every score named planted_ is about these. How well real "
@@ -108,6 +110,15 @@ class Look(ABC):
         verdict = Verdict(self.knobs.positive, self.knobs.contamination)
         return {} if self.label is None else {self.label.name: verdict}
 
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said beside what the fields say."""
+        return () if self.label else (PLANTED,)
+
+    def stop_if_never(self, part: Part, verdict: Kind | None) -> None:
+        """Raises ConfigError where the anomalous class that was named is neither in training nor in the test part."""
+        if self.label is not None and part.name == "test" and isinstance(verdict, Verdict):
+            verdict.stop_if_never(part.rows[self.label.name])
+
     @abstractmethod
     def pipeline(self) -> Pipeline:
         """An unfitted one."""
@@ -151,17 +162,21 @@ class SingleRows(Look):
 
     def pipeline(self) -> Pipeline:
         """See Look."""
-        return NotedPipeline(self.schema, self.kinds(), () if self.label else (PLANTED,))
+        return NotedPipeline(self.schema, self.kinds(), self.notes())
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
         """Labels only where rows are measured; spoilt copies where there are none."""
         measured = part.name in MEASURED
+        if self.label is not None and isinstance(pipeline, FieldPipeline):
+            self.stop_if_never(part, pipeline.kinds_[self.label.name])
         encoded = encode(pipeline, part.rows, Arranged.of(self.schema), targets=measured)
-        if not measured:
-            return RowExamples(encoded)
-        if self.label:
-            return RowExamples(encoded)
-        return with_planted(encoded, part.name, pipeline)
+        if self.label is None and measured:
+            return self.planted(encoded, part.name, pipeline)
+        return RowExamples(encoded)
+
+    @abstractmethod
+    def planted(self, encoded: Encoded, part: str, pipeline: Pipeline) -> Examples:
+        """The rows, usual, and spoilt copies of some."""
 
 
 class FieldsLook(SingleRows):
@@ -190,6 +205,19 @@ class FieldsLook(SingleRows):
         levels = [sizes.fields[f.name][0] for f in self.schema.of("input", "category")]
         codes = self.knobs.codes or max(1, min(MOST_CODES, len(self.names) // 2))
         return OddFields(len(self.schema.of("input", "number")), STEPS, levels, WIDTHS[size], self.objective, codes)
+
+    def notes(self) -> tuple[str, ...]:
+        """See Look; and that times are not read."""
+        times = next((f.name for f in self.schema.of("ignore", "time")), None)
+        told = (
+            f"the times in {times!r} are not read: rows are judged, and divided into parts, as if they had no order; "
+            f"--role {times}=order judges each by those before it"
+        )
+        return super().notes() if times is None else (*super().notes(), told)
+
+    def planted(self, encoded: Encoded, part: str, pipeline: Pipeline) -> Examples:
+        """See SingleRows."""
+        return with_planted(encoded, part, pipeline)
 
     def cost(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Nats of hidden fields, of which any number from one to all is drawn for each row; or what the other objectives cost."""
@@ -246,6 +274,21 @@ class PictureLook(SingleRows):
         from deepwell.data.fields.image import Image
 
         return {**super().kinds(), self.picture: Image(size=self.knobs.image_size)}
+
+    def examples(self, part: Part, pipeline: Pipeline) -> Examples:
+        """See SingleRows. Raises DataError where all pictures of the training part are alike."""
+        found = super().examples(part, pipeline)
+        if part.name == "train" and found.columns is not None and not varies(found.columns[self.picture]):
+            raise DataError(
+                f"all {found.count or 0:,} pictures of the training part are alike, such as pictures of one colour: there is "
+                "nothing to learn",
+                repair="look at the files: they may have been written or converted wrongly",
+            )
+        return found
+
+    def planted(self, encoded: Encoded, part: str, pipeline: Pipeline) -> Examples:
+        """See SingleRows."""
+        return PlantedPictures(encoded, part)
 
     def network(self, sizes: Sizes, size: str) -> torch.nn.Module:
         """See Look."""
@@ -317,21 +360,3 @@ class Arranged:
         if categories:
             found["inputs.category"] = np.stack(categories, axis=1).astype(np.int32)
         return {**found, **rest}
-
-
-def with_planted(encoded: Encoded, part: str, pipeline: Pipeline) -> RowExamples:
-    """The rows, usual, and spoilt copies of some. Only answers to the rows themselves are kept; a copy is of its row's unit."""
-    count = len(encoded.rows)
-    index: IntArray = planting.chosen(count, part)
-    own: dict[str, NDArray[Any]] = {n: np.asarray(c) for n, c in encoded.columns.items()}
-    sizes = pipeline.sizes()
-    levels = [sizes[f.name][0] for f in pipeline.schema.of("input", "category")]
-    copies: dict[str, NDArray[Any]] = {n: planting.pictures(c, index, part) for n, c in own.items() if c.ndim == 4}
-    scalars = {n: c for n, c in own.items() if n.startswith("inputs.")}
-    copies |= planting.fields(scalars, index, STEPS, levels, part) if scalars else {}
-    columns: dict[str, EncodedColumn] = {n: np.concatenate([c, copies[n]]) for n, c in own.items()}
-    columns[TRUTH] = np.repeat([0, 1], [count, len(index)])
-    rows = np.concatenate([encoded.rows, encoded.rows[index]])
-    examples = RowExamples(Encoded(columns, rows, encoded.problems), units=rows)
-    examples.answered = np.arange(count)
-    return examples

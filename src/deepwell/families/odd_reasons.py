@@ -3,7 +3,7 @@
     score 21.3, because "width 9.12 (1 in 6,400; about 3.1 is usual here); kind 'round' (1 in 45; 'long' is usual here)"
 
 Unusual: a field is only named where it makes much of the score and its value is rare in itself, so that a usual row
-has no reason.
+has no reason. Numbers are known as places on a scale alone, so that one at its end is told as beyond it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ RARE = math.log(20)
 PART = 0.2
 """... and makes this part of the score."""
 NOTHING = "nothing stands out"
+END, BLURRED = 1e-5, 3e-3
+"""Steps from the ends of a scale within which all values are the same; and within which float32 blurs their four figures."""
 MAP_LEVEL = 0.5
 """The place of a picture that is named: where its map is above this share of its highest value."""
 
@@ -61,8 +63,8 @@ def _told(
         seen[field.kind] += 1
         if field.kind == "number":
             steps = np.where(expected[:, place] >= STEPS, MISSING, expected[:, place]).astype(np.float32)
-            values.append([_number(v) for v in pipeline.decode(field.name, given)])
-            usual.append([_number(v, "about ") for v in pipeline.decode(field.name, steps)])
+            values.append(_numbers(pipeline.decode(field.name, given), given))
+            usual.append(_numbers(pipeline.decode(field.name, steps), steps, "about "))
         else:
             levels = expected[:, place].astype(np.int64)
             values.append([_level(v) for v in pipeline.decode(field.name, given)])
@@ -70,8 +72,18 @@ def _told(
     return values, usual
 
 
-def _number(value: float, about: str = "") -> str:
-    return "missing" if math.isnan(value) else f"{about}{value:.4g}"
+def _numbers(values: Column, places: NDArray[np.float32], about: str = "") -> list[str]:
+    """Values and their places on the scale -> words."""
+    return [_number(float(v), float(p), about) for v, p in zip(values, places, strict=True)]
+
+
+def _number(value: float, place: float, about: str) -> str:
+    if math.isnan(value):
+        return "missing"
+    room = min(place, STEPS - 1 - place)
+    if room < END:
+        return f"{'below' if place < 1 else 'above'} {value:.2g}"
+    return f"about {value:.2g}" if room < BLURRED else f"{about}{value:.4g}"
 
 
 def _level(value: object) -> str:

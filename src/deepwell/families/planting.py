@@ -10,6 +10,7 @@ model works, not how well it finds those of real life, and every figure about th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,71 +47,87 @@ def fields(
     categories = columns.get("inputs.category", np.zeros((rows, 0), np.int32))
     whole = np.concatenate([numbers, categories], axis=1).astype(np.float64)
     made = whole[index].copy()
+    ends = Ends(steps, levels, [_ends(column) for column in numbers.T])
     kinds = np.arange(len(index)) % 3
     for row, kind in enumerate(kinds):
         for _ in range(5):  # now and then what is drawn is what was there
             made[row] = whole[index[row]]
-            (_swap, _push, _anything)[kind](made[row], whole, numbers.shape[1], (steps, levels), draws)
+            (_swap, _push, _anything)[kind](made[row], whole, ends, draws)
             if (made[row] != whole[index[row]]).any():
                 break
     found = {"inputs.number": made[:, : numbers.shape[1]], "inputs.category": made[:, numbers.shape[1] :]}
     return {name: found[name].astype(column.dtype) for name, column in columns.items() if name in found}
 
 
-Limits = tuple[int, Sequence[int]]
+@dataclass(frozen=True)
+class Ends:
+    """Of a scale of `steps` places, of each category its levels, and of each number the low and high quantile, the smallest and
+    the largest place; None where it has no value.
+    """
+
+    steps: int
+    levels: Sequence[int]
+    numbers: Sequence[tuple[float, float, float, float] | None]
 
 
-def _swap(row: NDArray[np.float64], whole: NDArray[np.float64], numbers: int, limits: Limits, draws: Draws) -> None:
+def _ends(column: NDArray[np.float32]) -> tuple[float, float, float, float] | None:
+    values = column[column >= 0].astype(np.float64)
+    if not len(values):
+        return None
+    low, high = np.quantile(values, [FAR, 1 - FAR])
+    return float(low), float(high), float(values.min()), float(values.max())
+
+
+def _swap(row: NDArray[np.float64], whole: NDArray[np.float64], ends: Ends, draws: Draws) -> None:
     """A third of the fields, two at least, are those of other rows, each of another one."""
     fields = draws.permutation(len(row))[: max(2, len(row) // 3)]
     for field in fields:
         row[field] = whole[draws.integers(len(whole)), field]
 
 
-def _push(row: NDArray[np.float64], whole: NDArray[np.float64], numbers: int, limits: Limits, draws: Draws) -> None:
+def _push(row: NDArray[np.float64], whole: NDArray[np.float64], ends: Ends, draws: Draws) -> None:
     """One number far out on either side; without numbers a level that is drawn evenly."""
-    if not numbers:
-        _anything(row, whole, numbers, limits, draws)
+    if not ends.numbers:
+        _anything(row, whole, ends, draws)
         return
-    field = int(draws.integers(numbers))
-    values = whole[:, field][whole[:, field] >= 0]
-    if not len(values):
+    field = int(draws.integers(len(ends.numbers)))
+    found = ends.numbers[field]
+    if found is None:
         return
-    low, high = np.quantile(values, [FAR, 1 - FAR])
+    low, high = found[:2]
     share = draws.random()
-    row[field] = low * share if draws.random() < 0.5 else high + (limits[0] - 1 - high) * share
+    row[field] = low * share if draws.random() < 0.5 else high + (ends.steps - 1 - high) * share
 
 
-def _anything(row: NDArray[np.float64], whole: NDArray[np.float64], numbers: int, limits: Limits, draws: Draws) -> None:
+def _anything(row: NDArray[np.float64], whole: NDArray[np.float64], ends: Ends, draws: Draws) -> None:
     """A third of the fields, one at least, drawn evenly: numbers between their ends, levels from all."""
     fields = draws.permutation(len(row))[: max(1, len(row) // 3)]
     for field in fields:
-        if field < numbers:
-            values = whole[:, field][whole[:, field] >= 0]
-            low, high = (values.min(), values.max()) if len(values) else (0.0, float(limits[0] - 1))
-            row[field] = draws.uniform(low, high) if high > low else draws.uniform(0, limits[0] - 1)
+        if field < len(ends.numbers):
+            found = ends.numbers[field]
+            low, high = (0.0, 0.0) if found is None else found[2:]
+            row[field] = draws.uniform(low, high) if high > low else draws.uniform(0, ends.steps - 1)
         else:
-            row[field] = draws.integers(limits[1][field - numbers])
+            row[field] = draws.integers(ends.levels[field - len(ends.numbers)])
 
 
-def pictures(whole: NDArray[np.uint8], index: IntArray, part: str) -> NDArray[np.uint8]:
-    """Spoilt copies of the pictures (n, c, h, w) at `index`."""
-    draws = KEY.fold(part, "pictures").numpy()
-    made = whole[index].copy()
-    _, channels, height, width = whole.shape
-    for row, picture in enumerate(made):
-        tall, wide = (max(2, round(side * draws.uniform(0.2, 0.5))) for side in (height, width))
-        top, left = int(draws.integers(height - tall + 1)), int(draws.integers(width - wide + 1))
-        place = (slice(None), slice(top, top + tall), slice(left, left + wide))
-        for kind in ((row + turn) % 3 for turn in range(3)):
-            if kind == 0:
-                other = whole[draws.integers(len(whole))]
-                top, left = int(draws.integers(height - tall + 1)), int(draws.integers(width - wide + 1))
-                picture[place] = other[:, top : top + tall, left : left + wide]
-            elif kind == 1:
-                picture[place] = draws.integers(0, 256, (channels, 1, 1))
-            else:
-                picture[place] = draws.integers(0, 256, (channels, tall, wide))
-            if (picture != whole[index[row]]).any():
-                break
+def picture(whole: NDArray[np.uint8], row: int, turn: int, part: str) -> NDArray[np.uint8]:
+    """A spoilt copy of the picture at `row` of (n, c, h, w). turn: the way that is tried first, counted over the copies."""
+    draws = KEY.fold(part, "picture", row).numpy()
+    made: NDArray[np.uint8] = np.array(whole[row])
+    channels, height, width = made.shape
+    tall, wide = (max(2, round(side * draws.uniform(0.2, 0.5))) for side in (height, width))
+    top, left = int(draws.integers(height - tall + 1)), int(draws.integers(width - wide + 1))
+    place = (slice(None), slice(top, top + tall), slice(left, left + wide))
+    for kind in ((turn + more) % 3 for more in range(3)):
+        if kind == 0:
+            other = whole[int(draws.integers(len(whole)))]
+            top, left = int(draws.integers(height - tall + 1)), int(draws.integers(width - wide + 1))
+            made[place] = other[:, top : top + tall, left : left + wide]
+        elif kind == 1:
+            made[place] = draws.integers(0, 256, (channels, 1, 1))
+        else:
+            made[place] = draws.integers(0, 256, (channels, tall, wide))
+        if (made != whole[row]).any():
+            break
     return made

@@ -26,7 +26,8 @@ from deepwell.data.series.planting import planted
 from deepwell.data.series.row_pipeline import RowPipeline, WantedRows
 from deepwell.data.series.row_windows import RowWindows
 from deepwell.evaluation.window_baselines import from_the_mean, windowed_gaussian
-from deepwell.families.looks import MEASURED, MOST_SHARES, TRUTH, Look
+from deepwell.families.looks import MEASURED, MOST_SHARES, THRESHOLD, Look
+from deepwell.families.planted import TRUTH
 from deepwell.families.series_reasons import because, shares
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class SeriesLook(Look):
     def pipeline(self) -> Pipeline:
         """Windows, whose rows are labelled beside."""
         wanted = WantedRows(self.knobs.window, least=LEAST_WINDOW, short=SHORT)
-        return NotedRows(self.schema, wanted, self.kinds(), () if self.label else (PLANTED,))
+        return NotedRows(self.schema, wanted, self.kinds(), self.notes())
+
+    def notes(self) -> tuple[str, ...]:
+        """See Look."""
+        return () if self.label else (PLANTED,)
 
     def split(self) -> SplitRule:
         """By time, all series at the same moments; as much to find a threshold by as to choose by."""
@@ -69,6 +74,8 @@ class SeriesLook(Look):
         every = _every(len(part.rows), rows.window_) if part.name == "train" else 1
         if part.name not in MEASURED:
             return _labelled(rows.windows(part, every), {})
+        if self.label is not None:
+            self.stop_if_never(part, rows.fields_.kinds_[self.label.name])
         windows = _in_blocks(rows.windows(part))
         if self.label is not None:
             return _labelled(windows, {TRUTH: windows.places.labels[self.label.name]})
@@ -106,7 +113,9 @@ class SeriesLook(Look):
 
     def said(self, outputs: Arrays, batch: Batch, pipeline: Pipeline) -> dict[str, Column]:
         """See Look."""
-        columns: dict[str, Column] = {"because": because(outputs, batch, cast(RowPipeline, pipeline))}
+        limit = outputs.get(THRESHOLD)
+        alarming = np.inf if limit is None else float(limit[0])
+        columns: dict[str, Column] = {"because": because(outputs, batch, cast(RowPipeline, pipeline), alarming)}
         columns["onset"] = outputs["onset"].astype(np.float64)
         arrays = batch.arrays
         expected = outputs["expected"] * arrays["factor"] + arrays["offset"]

@@ -1,4 +1,7 @@
-"""Why a row of a series is unusual, in words: which number, by which statistic, and what was expected of it."""
+"""Why a row of a series is unusual, in words: which number, by which statistic, and what was expected of it.
+
+Unusual: a usual row has no reason, whatever its largest part.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from numpy.typing import NDArray
 from deepwell.core.batch import Batch
 from deepwell.core.runner import Arrays
 from deepwell.data.series.row_pipeline import RowPipeline
+from deepwell.families.odd_reasons import NOTHING
 
 WORDS: Mapping[str, str] = {
     "level": "{name} is {value}, far from what it was before",
@@ -21,12 +25,15 @@ WORDS: Mapping[str, str] = {
 }
 """Statistic of nn/networks/series_judge.py, in the order of its REASONS -> what is said; the last for others."""
 FIGURES = 4
+STANDS_OUT = 2.0
+"""Deviations from which a part is told; where values spread normally, one in 20 is further from their mean."""
 
 
-def because(outputs: Arrays, batch: Batch, pipeline: RowPipeline) -> NDArray[np.object_]:
+def because(outputs: Arrays, batch: Batch, pipeline: RowPipeline, alarming: float = np.inf) -> NDArray[np.object_]:
     """(n,) a sentence for each row: the column and the statistic that made its score.
 
-    outputs: `parts` (n, T, R), `expected` (n, T) of a judge. batch: RowWindows' arrays.
+    outputs: `parts` (n, T, R), `expected` (n, T) of a judge. batch: RowWindows' arrays. alarming: the score above which a row is
+    alarming, and has a reason in any case.
     """
     parts, arrays = outputs["parts"], batch.arrays
     forms = list(WORDS.values())[:-1] if parts.shape[2] == len(WORDS) - 1 else [WORDS[""]] * parts.shape[2]
@@ -44,6 +51,8 @@ def because(outputs: Arrays, batch: Batch, pipeline: RowPipeline) -> NDArray[np.
         forms[s].format(name=names[c], value="missing" if lacks else _number(v), expected=_number(e))
         for s, c, v, e, lacks in zip(statistic, column, value, expected, missing, strict=True)
     ]
+    score = parts.reshape(len(parts), -1).max(axis=1)
+    said[(score < STANDS_OUT) & ~(score > alarming)] = NOTHING
     return said
 
 

@@ -2,7 +2,8 @@
 
 Unusual: which class is the anomalous one is found by counting, not by its name: of two the rarer one. A column of more classes
 needs to be told. Rows without a label stay, since nothing is learnt from labels. Where labels say that very many
-training rows are anomalous, it is said, because a model of what is usual would learn them as usual.
+training rows are anomalous, it is said, because a model of what is usual would learn them as usual. A label that training
+never saw is neither: its row is rejected with the reason.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Verdict(Kind):
         self.odd_ = ""
         self.usual_: list[str] = []
         self._share = 0.0
+        self._unseen = False
         self._name = ""
 
     def fit(self, column: Column, field: Field, *, is_target: bool = False) -> Self:
@@ -53,6 +55,7 @@ class Verdict(Kind):
             if len(found) != 1:
                 raise ConfigError(f"no row of {field.name!r} is {self.positive!r}{nearest(self.positive, found)}")
             self.odd_ = self.positive
+            self._unseen = True
         elif self.positive:
             self.odd_ = self.positive
         elif len(found) == 2:
@@ -65,6 +68,11 @@ class Verdict(Kind):
                 f"the label column {field.name!r} has {said}; which rows are anomalous can only be told of two classes",
                 repair="name the anomalous class, all others are then usual: --positive CLASS; or leave the labels out "
                 f"(--role {field.name}=ignore), then anomalies are planted to measure by",
+            )
+        if len(found) > MOST_CLASSES:
+            raise DataError(
+                f"the label column {field.name!r} has {len(found):,} classes, more than {MOST_CLASSES:,}",
+                repair="choose another --target",
             )
         self.usual_ = in_order([key for key in found if key != self.odd_])
         self._share = found.get(self.odd_, 0) / max(1, sum(found.values()))
@@ -85,11 +93,36 @@ class Verdict(Kind):
             )
         return told
 
+    def stop_if_never(self, column: Column) -> None:
+        """For a class that was asked for and stands in no training row. Raises ConfigError if `column` lacks it, too.
+
+        column: labels of the test part; where it has none, nothing is said.
+        """
+        found = [key for key in factorise(column)[0] if key is not None]
+        if self._unseen and found and self.odd_ not in found:
+            near = nearest(self.odd_, [key for key in found if key not in self.usual_])
+            raise ConfigError(
+                f"no row of {self._name!r} is {self.odd_!r}, neither in training nor in the test part{near}",
+                repair=f"name a class that is there: --positive CLASS; or leave the labels out (--role {self._name}=ignore), "
+                "then anomalies are planted to measure by",
+            )
+
     def encode(self, column: Column) -> tuple[Parts, Problems]:
-        """int64 (rows,): 1 anomalous, 0 any other class, -1 no label."""
+        """int64 (rows,): 1 anomalous, 0 usual, -1 no label, or one that training never saw, which is a problem."""
         keys, index = factorise(column)
-        codes = np.array([-1 if key is None else int(key == self.odd_) for key in keys], np.int64)
-        return {"": codes[index] if len(codes) else np.zeros(0, np.int64)}, {}
+        known = dict.fromkeys(self.usual_, 0) | {self.odd_: 1}
+        if {name.lower() for name in known} <= {"true", "false"}:  # readers differ in how they write these
+            known |= {
+                form(name): code for name, code in known.items() for form in (str.lower, str.upper, str.capitalize)
+            }
+        codes = np.array([-1 if key is None else known.get(key, -1) for key in keys], np.int64)
+        texts = {place: self._why(key) for place, key in enumerate(keys) if key is not None and key not in known}
+        problems = {int(row): texts[int(index[row])] for row in np.flatnonzero(np.isin(index, list(texts)))}
+        return {"": codes[index] if len(codes) else np.zeros(0, np.int64)}, problems
+
+    def _why(self, key: str) -> str:
+        near = nearest(key[:100], [self.odd_, *self.usual_[:LISTED]])
+        return f"the label {key[:100]!r} was never seen in training (--map 'OLD -> NEW' renames labels){near}"
 
     def decode(self, array: EncodedColumn) -> Column:
         """The anomalous class, the first usual one, or None."""
@@ -105,7 +138,7 @@ class Verdict(Kind):
 
     def state(self) -> dict[str, Any]:
         """See Kind."""
-        return {"odd": self.odd_, "usual": self.usual_[:MOST_CLASSES]}
+        return {"odd": self.odd_, "usual": self.usual_}
 
     def restore(self, state: Mapping[str, Any]) -> Self:
         """See Kind."""

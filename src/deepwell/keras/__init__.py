@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from deepwell.core.errors import nearest
+from deepwell.keras.absent import instead
 
 if TYPE_CHECKING:
     from deepwell.keras.functional import Input
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     "activations", "backend", "callbacks", "datasets", "initializers", "layers", "losses", "metrics", "models", "ops",
-    "optimizers", "preprocessing", "random", "regularizers", "utils",
+    "optimizers", "preprocessing", "random", "regularizers", "saving", "utils",
 )  # fmt: skip
 """Modules that are reached by attribute: `tf.keras.layers`."""
 NAMES = {
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f"deepwell.keras.{NAMES[name]}"), name)
     if name.startswith("_"):
         raise AttributeError(name)
-    raise AttributeError(f"deepwell.keras has no {name!r}{nearest(name, [*PARTS, *NAMES])}")
+    raise AttributeError(f"deepwell.keras has no {name!r}{instead(name, [*PARTS, *NAMES])}")
 
 
 def __dir__() -> list[str]:

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from deepwell.core.errors import ConfigError, nearest
 from deepwell.keras import ops
+from deepwell.keras.absent import finder
 from deepwell.keras.ops import (
     elu,
-    gelu,
     hard_sigmoid,
     leaky_relu,
     log_sigmoid,
@@ -27,7 +27,7 @@ from deepwell.keras.ops import (
     softsign,
     tanh,
 )
-from deepwell.keras.ops.conversion import convert_to_tensor
+from deepwell.keras.ops.conversion import convert_to_tensor, floating
 from deepwell.nn.layers.activations import ACTIVATIONS
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "softmax", "softplus",
     "softsign", "swish", "tanh",
 ]  # fmt: skip
+__getattr__ = finder("activations", __all__)
 swish = silu
 
 
@@ -51,6 +52,11 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     else:
         found = functional.leaky_relu(given, negative_slope) if negative_slope else functional.relu(given)
     return found if max_value is None else torch.clamp(found, max=max_value)
+
+
+def gelu(x: Any, approximate: bool = False) -> Tensor:
+    """x times the normal distribution function of x; by its tanh formula if approximate."""
+    return ops.gelu(x, approximate)
 
 
 def exponential(x: Any) -> Tensor:
@@ -78,11 +84,16 @@ def get(identifier: Any) -> Callable[..., Any]:
     if isinstance(identifier, str):
         if identifier not in ACTIVATIONS:
             raise ConfigError(f"there is no activation {identifier!r}{nearest(identifier, ACTIVATIONS)}")
-        found: Callable[..., Any] = globals().get(identifier, ACTIVATIONS[identifier])
-        return ACTIVATIONS[identifier] if identifier == "gelu" else found  # by name Keras's gelu is exact
+        given: Callable[..., Any] | None = globals().get(identifier)
+        return given or _of_anything(ACTIVATIONS[identifier])
     if callable(identifier):
         return identifier  # type: ignore[no-any-return]
     raise ConfigError(f"an activation is a name or a function; got {type(identifier).__name__}")
+
+
+def _of_anything(function: Callable[[Tensor], Tensor]) -> Callable[[Any], Tensor]:
+    """A function of tensors that takes arrays too."""
+    return lambda x: function(floating(x))
 
 
 def serialize(activation: Callable[..., Any]) -> str:

@@ -6,7 +6,7 @@ same, but for means over masked steps, which Keras takes batch by batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -103,23 +103,30 @@ def measured(
 
 
 def answered(
-    network: GraphNetwork, plan: Plan, columns: Columns, question: Question, hooks: CallbackList
+    network: GraphNetwork,
+    plan: Plan,
+    columns: Columns,
+    question: Question,
+    hooks: CallbackList,
+    structured: Callable[[Sequence[Any]], Any],
 ) -> list[NDArray[Any]]:
-    """The outputs for all examples, in the order of the graph."""
+    """The outputs for all examples, in the order of the graph. structured: puts them into the nest that callbacks hear."""
     inputs = [i.name for i in network.graph.inputs]
     names, size = list(network.graph.outputs), size_for(columns, question.batch_size)
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
     hooks("on_predict_begin", None)
-    ends = hooks.hears_batches("on_predict_batch_end")
+    begins, ends = hooks.hears_batches("on_predict_batch_begin"), hooks.hears_batches("on_predict_batch_end")
     with asking(network, plan) as device:
         for number, batch in enumerate(batches(columns, device, size, question.steps)):
+            for hook in begins:
+                hook.on_predict_batch_begin(number, None)
             outputs, _ = network(given(batch.arrays, inputs))
             for name in names:
                 value = outputs[name]
                 value = value.float() if value.is_floating_point() else value
                 parts[name].append(value.contiguous().cpu().numpy())
             for hook in ends:
-                hook.on_predict_batch_end(number, None)
+                hook.on_predict_batch_end(number, {"outputs": structured([parts[name][-1] for name in names])})
     hooks("on_predict_end", None)
     return [np.concatenate(parts[name]) if len(parts[name]) > 1 else parts[name][0].copy() for name in names]
 

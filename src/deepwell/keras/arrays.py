@@ -57,15 +57,20 @@ def as_array(value: Any, what: str) -> Array:
             "put the batches of a generator into one array first",
         )
     if found.dtype.kind not in "biuf":
-        raise DataError(
-            f"{what} must hold numbers; it holds {found.dtype}",
-            repair="turn texts into numbers first, or train on raw data with deepwell.train",
-        )
+        raise DataError(f"{what} must hold numbers; it holds {found.dtype}", repair=_numbers(found))
     if not found.dtype.isnative or any(step < 0 for step in found.strides):
         found = found.astype(found.dtype.newbyteorder("="), order="C")
     if found.dtype.kind == "f" and found.dtype != np.float32:
         found = found.astype(np.float32)
     return found.astype(WIDER[found.dtype.name]) if found.dtype.name in WIDER else found
+
+
+def _numbers(found: Array) -> str:
+    """How an array of another type becomes one of numbers."""
+    parts = found.reshape(-1).tolist() if found.dtype == object else [""]
+    if all(isinstance(part, int | float | np.number | np.bool_) for part in parts):
+        return "its columns are of several types of numbers: x.astype('float32') makes one of them"
+    return "turn texts into numbers first, or train on raw data with deepwell.train"
 
 
 def _listed(value: Any, what: str) -> Array:
@@ -107,7 +112,9 @@ def named(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
             raise DataError(said, repair=f"the model's {what}s are {', '.join(map(repr, names))}")
         return {name: value[name] for name in names}
     several = isinstance(value, list | tuple) and bool(value) and all(getattr(v, "ndim", 0) > 1 for v in value)
-    if len(names) == 1 and not several and not (isinstance(value, list | tuple) and len(value) == 1):
+    # A list of one is a list of arrays where it holds an array, and a single row or number otherwise.
+    alone = isinstance(value, list | tuple) and len(value) == 1 and not _is_array(value[0])
+    if len(names) == 1 and not several and (alone or not (isinstance(value, list | tuple) and len(value) == 1)):
         return {names[0]: value}
     if not isinstance(value, list | tuple) or len(value) != len(names):
         got = f"{len(value)} values" if isinstance(value, list | tuple) else "one value"
@@ -117,6 +124,11 @@ def named(value: Any, names: Sequence[str], what: str) -> dict[str, Any]:
             repair=f"give a list of {len(names)} arrays, or a dict by these names" if many else "give one array",
         )
     return dict(zip(names, value, strict=True))
+
+
+def _is_array(value: Any) -> bool:
+    known = any(hasattr(value, kind) for kind in ("ndim", "__array__", "__dlpack__"))
+    return known and getattr(value, "ndim", 1) > 0
 
 
 def equally_long(columns: Columns) -> None:
@@ -165,20 +177,66 @@ def _repair(array: Array, shape: tuple[int | None, ...]) -> str:
     return f"give the model input_shape={sides}, or the data the shape {shown(shape)}"
 
 
-def class_weights(truth: Array, weights: Mapping[int, float]) -> NDArray[np.float32]:
+def class_weights(truth: Array, weights: Mapping[int, float], output: tuple[int | None, ...]) -> NDArray[np.float32]:
     """The weight of each example by its class: of labels (n,) or (n, 1), or of one-hot rows (n, classes).
 
-    A class without a weight counts 1. Raises ConfigError for targets that are no classes.
+    A class without a weight counts 1. output: the shape of an answer; its last axis are the classes, or one is yes or no. Raises
+    ConfigError for targets that are no classes, for what is no dict of class and weight, for weights below 0 and for classes that
+    there are none of.
     """
-    if truth.ndim > 2:
+    if truth.ndim > 2 or (len(output) > 1 and truth.size > len(truth)):
         raise ConfigError(
             "class_weight needs one class for each example; the targets have more axes: use sample_weight"
+        )
+    classes = max(2, (output[-1] if output else 1) or 0)
+    if not isinstance(weights, Mapping):
+        balanced = (
+            f"{{c: len(y) / ({classes} * n) for c, n in zip(*np.unique(y, return_counts=True))}} balances classes"
+        )
+        raise ConfigError(
+            f"class_weight is a dict of class and weight; got {weights!r}",
+            repair=balanced if isinstance(weights, str) else "dict(enumerate(weights)) makes a dict of a list",
         )
     labels = truth.argmax(axis=-1) if truth.ndim == 2 and truth.shape[1] > 1 else np.rint(truth.reshape(-1))
     found = np.ones(len(labels), np.float32)
     for label, weight in weights.items():
+        _check_class(label, weight, labels, classes)
         found[labels == label] = weight
     return found
+
+
+def _check_class(label: Any, weight: Any, labels: Array, classes: int) -> None:
+    """Raise ConfigError for an entry of class_weight that could have no effect, or a wrong one."""
+    if isinstance(label, bool) or not isinstance(label, int | float | np.number) or not float(label).is_integer():
+        raise ConfigError(
+            f"class_weight names classes by their numbers; got {label!r}", repair="class_weight={0: 1.0, 1: 5.0}"
+        )
+    if not isinstance(weight, int | float | np.number) or not np.isfinite(weight) or weight < 0:
+        raise ConfigError(f"the class_weight of {label} must be a number of at least 0; got {weight!r}")
+    if not 0 <= label < classes and not (labels == label).any():
+        raise ConfigError(f"class_weight names the class {label}; the classes are 0 to {classes - 1}")
+
+
+def check_weights(weights: Array, name: str, reduced: tuple[int | None, ...], whole: bool) -> None:
+    """Raise DataError for sample weights that do not fit an output, before training finds it out.
+
+    weights: (n, ...). reduced: the axes of a loss behind that of the examples. whole: whether those are known for sure.
+    """
+    if not weights.ndim:
+        raise DataError(f"the sample_weight of {name!r} is a single number; there must be one for each example")
+    if not np.isfinite(weights).all():
+        row = int(np.argwhere(~np.isfinite(weights))[0][0])
+        raise DataError(f"the sample_weight of {name!r} must be finite; row {row} holds {weights[row].tolist()!r}")
+    sides = weights.shape[1:]
+    if len(sides) == len(reduced) + 1 and sides[-1] == 1:
+        sides = sides[:-1]
+    fits = len(sides) <= len(reduced) and all(b in (None, a) or a == 1 for a, b in zip(sides, reduced, strict=False))
+    if whole and not fits:
+        taken = " or ".join(f"(n{''.join(f', {s or chr(63)}' for s in reduced[:k])})" for k in range(len(reduced) + 1))
+        raise DataError(
+            f"the sample_weight of {name!r} is of shape {weights.shape}; it weighs losses of shape {taken}",
+            repair="give one weight for each example" + (", or for each place of it" if reduced else ""),
+        )
 
 
 def split(columns: Columns, share: float) -> tuple[Columns, Columns]:

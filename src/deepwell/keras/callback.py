@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from deepwell.core.errors import ConfigError, nearest
 
@@ -17,12 +19,20 @@ class Callback:
     """Hooks around training; subclass it and write those that you need.
 
     Attributes:
-        model: the model in training. params: epochs, steps, verbose.
+        model: the model in training. params: epochs, steps, verbose. told: the values that the logs will hold; None where it is
+        not known, for a callback of a user's own may add to them.
     """
+
+    told: Sequence[str] | None = None
 
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is code of a user's own, which may add to the logs what nobody else knows of."""
+        return not type(self).__module__.startswith(__package__)
 
     def set_model(self, model: Any) -> None:
         """Told before the training."""
@@ -97,7 +107,13 @@ class Monitor:
             text = f"{self._asked_by} watches {self.name!r}, which is not there{nearest(self.name, found)}"
             warnings.warn(text, stacklevel=3)
             return None
-        return float(found[self.name])
+        value = found[self.name]
+        if np.size(value) != 1:
+            raise ConfigError(
+                f"{self._asked_by} watches {self.name!r}, which is one number for each class",
+                repair="a mean of them can be watched, such as F1Score(average='macro')",
+            )
+        return float(np.asarray(value).item())
 
     def better(self, value: float, than: float) -> bool:
         """Whether a value is better than another by more than delta; what is not a number never is."""

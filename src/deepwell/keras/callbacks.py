@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.keras.absent import finder
 from deepwell.keras.callback import Callback, Monitor
 from deepwell.keras.history import History
 from deepwell.keras.keeping import BackupAndRestore, ModelCheckpoint
@@ -25,6 +26,7 @@ __all__ = [
     "LearningRateScheduler", "Logs", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "TensorBoard",
     "TerminateOnNaN",
 ]  # fmt: skip
+__getattr__ = finder("callbacks", __all__)
 
 Values = Mapping[str, float]
 
@@ -220,8 +222,10 @@ class CSVLogger(Callback):
         values = dict(logs or {})
         if self._keys is None:
             self._keys = sorted(values)
+            if not any(key.startswith("val_") for key in self._keys):  # as in Keras: later epochs may be validated
+                self._keys += [f"val_{key}" for key in self._keys]
             writer.writerow(["epoch", *self._keys])
-        writer.writerow([epoch, *[values.get(key, "NA") for key in self._keys]])
+        writer.writerow([epoch, *[_cell(values.get(key, "NA")) for key in self._keys]])
         self._file.flush()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -229,6 +233,12 @@ class CSVLogger(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _cell(value: Any) -> Any:
+    """A value as one cell: several numbers as a list of them, as Keras writes it."""
+    array = np.asarray(value)
+    return f'"[{", ".join(map(str, array.tolist()))}]"' if array.ndim == 1 else value
 
 
 class TerminateOnNaN(Callback):
@@ -262,22 +272,32 @@ class LambdaCallback(Callback):
             if function is not None:
                 setattr(self, name, function)
 
+    @property
+    def is_own(self) -> bool:
+        """See Callback: its functions are."""
+        return True
+
 
 class CallbackList:
     """Several callbacks, called one after the other. Batch hooks reach only those that have them."""
 
-    def __init__(self, callbacks: Any, model: Any, params: Mapping[str, Any]) -> None:
+    def __init__(
+        self, callbacks: Any, model: Any, params: Mapping[str, Any], told: Sequence[str] | None = None
+    ) -> None:
         given = listed(callbacks)
         for callback in given:
             if not isinstance(callback, Callback):
                 names = [n for n in __all__ if n not in ("Callback", "CallbackList", "Logs")]
+                word = callback.__name__ if isinstance(callback, type) else callback
+                known = isinstance(word, str) and word in names
                 raise ConfigError(
                     f"callbacks are objects of Callback; got {callback!r}"
-                    + (f"{nearest(callback, names)}" if isinstance(callback, str) else ""),
-                    repair="make an object of it, such as EarlyStopping()" if isinstance(callback, type) else "",
+                    + (nearest(word, names) if isinstance(word, str) and not known else ""),
+                    repair=f"make an object of it: callbacks=[{word}()]" if known else "make an object of its class",
                 )
             callback.set_model(model)
             callback.set_params(dict(params))
+            callback.told = None if any(getattr(c, "is_own", True) for c in given) else told
         self.callbacks = given
 
     def hears_batches(self, hook: str) -> list[Callback]:

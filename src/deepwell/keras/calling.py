@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deepwell.core.errors import ConfigError
 from deepwell.keras.layer import Layer
+from deepwell.keras.ops.placing import on
 from deepwell.keras.symbolic import Call, KerasTensor, flat, mapped
 from deepwell.nn.graph import outcome
 
@@ -45,9 +46,10 @@ def note(layer: Layer, described: Any) -> list[KerasTensor]:
     call = Call(layer, tuple(described.values), layer.key(described), described.block, described.training,
                 described.arguments, number=len(layer.calls))  # fmt: skip
     outputs = []
-    for index, (shape, dtype) in enumerate(zip(found, described.dtypes(shapes, len(found)), strict=True)):
+    kinds, masked = described.dtypes(shapes, len(found)), described.masked(layer, shapes, len(found))
+    for index, (shape, dtype) in enumerate(zip(found, kinds, strict=True)):
         value = KerasTensor((None, *shape), dtype, layer.name)
-        value.call, value.index = call, index
+        value.call, value.index, value.masked = call, index, masked[index]
         outputs.append(value)
     call.outputs = tuple(outputs)
     layer.calls.append(call)
@@ -61,7 +63,8 @@ def computed(layer: Layer, args: Sequence[Any], options: Mapping[str, Any]) -> A
     training = rest.get("training")
     place = device(layer)
     given, rest = (mapped(part, NUMBERS, lambda v: tensor(v, place)) for part in (given, rest))
-    shapes = tuple(tuple(v.shape[1:]) for v in flat([given, rest], (Tensor,)))
+    values = flat([given, {name: value for name, value in rest.items() if name != "mask"}], (Tensor,))
+    shapes = tuple(tuple(v.shape[1:]) for v in values)
     layer.prepare(shapes, mapped(given, (Tensor,), lambda v: (None, *v.shape[1:])))
     with mode(layer, training), torch.set_grad_enabled(gradients):
         return layer.run(given, rest)
@@ -73,6 +76,24 @@ def tensor(value: Any, place: torch.device) -> Tensor:
         return value if value.device == place else value.to(place)
     array = value.astype(np.float32) if value.dtype.kind == "f" and value.dtype != np.float32 else value
     return torch.from_numpy(np.ascontiguousarray(array)).to(place)
+
+
+def constant(value: Any) -> Tensor:
+    """Numbers that are part of a model as they are. Raises ConfigError where they come from weights, which would not learn."""
+    found = tensor(value, torch.device("cpu") if not isinstance(value, Tensor) else value.device)
+    if found.requires_grad:
+        raise ConfigError(
+            f"a value of shape {tuple(found.shape)} comes from weights that are no part of the model: they would not learn",
+            repair="compute it in the `call` of a layer of your own that holds these layers or weights, and call that layer",
+        )
+    return found
+
+
+def with_mask(value: Tensor, mask: Tensor) -> Tensor:
+    """A value with another mask."""
+    given = value.view_as(value)
+    setattr(given, MASK, mask.bool())
+    return given
 
 
 def device(layer: Layer) -> torch.device:
@@ -102,7 +123,7 @@ def run_own(layer: Layer, args: Sequence[Any], options: Mapping[str, Any]) -> An
     """The `call` that a user has written, with `training` and `mask` where it asks for them."""
     asked = inspect.signature(layer.call).parameters
     rest = dict(options)
-    first = flat(list(args), (Tensor,))
+    first = flat([list(args), rest], (Tensor,))
     mask = getattr(first[0], MASK, None) if first else None
     if "training" in asked and rest.get("training") is None and len(args) <= list(asked).index("training"):
         rest["training"] = layer.module.training
@@ -112,7 +133,8 @@ def run_own(layer: Layer, args: Sequence[Any], options: Mapping[str, Any]) -> An
         rest["mask"] = mask
     _within[0] += 1
     try:
-        given = layer.call(*args, **rest)
+        with on(first[0].device if first else device(layer)):
+            given = layer.call(*args, **rest)
     finally:
         _within[0] -= 1
     outputs = flat(given, (Tensor,))

@@ -20,9 +20,10 @@ from deepwell.core.errors import ConfigError, DataError, nearest
 from deepwell.core.keys import Key
 from deepwell.core.task import Loss
 from deepwell.keras import losses, metrics, optimizers
-from deepwell.keras.arrays import IN, OUT, WEIGHT, Columns
+from deepwell.keras.arrays import IN, OUT, WEIGHT, Columns, check_weights
 from deepwell.keras.calling import LOGITS
 from deepwell.keras.layer import OwnModule
+from deepwell.keras.ops.placing import on
 from deepwell.keras.options import Asked, CompileOptions
 from deepwell.nn.graph import Graph
 from deepwell.nn.regularisers import penalty
@@ -118,6 +119,8 @@ def heads_of(graph: Graph, asked: Asked, targets: Columns) -> tuple[Head, ...]:
         if loss is not None:
             width = shape[-1] if shape else None
             loss.check(target, width, ends(graph, name) or None, f"the layer {maker(graph, name)!r}")
+        if WEIGHT + name in targets:
+            check_weights(targets[WEIGHT + name], name, shape[:-1], loss is None or loss.keeps_places)
         found.append(Head(name, loss, share, tuple(measures)))
     return tuple(found)
 
@@ -216,7 +219,8 @@ class Objective:
         for measure in head.measures:
             weight = arrays.get(WEIGHT + head.name) if measure.weighted else None
             if measure.metric.keeps_state:
-                measure.metric.update_state(truth, answer, sample_weight=weight)
+                with on(answer.device):
+                    measure.metric.update_state(truth, answer, sample_weight=weight)
                 continue
             for what, value in measure.metric.sums(truth, answer, weight, mask).items():
                 parts[f"{measure.label}/{what}"] = value
@@ -307,9 +311,9 @@ class Running:
 
 
 def _number(value: Any) -> Any:
-    """One number, or an array where the metric gives several."""
+    """One number, or an array where the metric gives one for each class, be it a single one."""
     array = np.asarray(value.detach().cpu() if isinstance(value, Tensor) else value)
-    return float(array) if array.size == 1 else array
+    return array.astype(np.float32) if array.ndim else float(array)
 
 
 def labels(heads: Sequence[Head]) -> list[str]:
@@ -332,7 +336,7 @@ def targets_of(graph: Graph, y: Any) -> Columns:
         array = as_array(value, f"the target {name!r}")
         if not array.ndim:
             raise DataError(f"the target {name!r} is a single number; there must be one for each example")
-        found[OUT + name] = array
+        found[OUT + name] = array.astype(np.uint8) if array.dtype == np.bool_ else array
     return found
 
 

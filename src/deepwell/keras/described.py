@@ -9,42 +9,31 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepwell.core.errors import ConfigError, nearest
-from deepwell.keras import calling, naming
+from deepwell.core.errors import ConfigError
+from deepwell.keras import calling, fields, naming
 from deepwell.keras.arrays import as_array
 from deepwell.keras.layer import Layer
 from deepwell.keras.own import Described
-from deepwell.keras.symbolic import KerasTensor, flat
+from deepwell.keras.symbolic import KerasTensor, applied, flat, mapped
 from deepwell.keras.variables import Variable
-from deepwell.nn.blocks import BLOCKS
-from deepwell.nn.blocks.base import REFUSED, Block, Shape, shown
+from deepwell.nn.blocks.base import Block, Shape, shown
 from deepwell.nn.freezing import freeze
 from deepwell.nn.graph import ENDS, outcome
-from deepwell.nn.layers.activations import ACTIVATIONS
 from deepwell.nn.layout import weights
 
-BASE = ("name", "trainable", "dtype", "input_shape", "input_dim", "weights", "batch_size", "input_length")
-"""Arguments that every layer takes besides those of its Block. weights: arrays to begin with. The last two change nothing."""
 VALUES = {
     "MultiHeadAttention": ("query", "value", "key", "attention_mask"),
     "Attention": ("query", "value", "key"),
     "AdditiveAttention": ("query", "value", "key"),
 }
 """The names of values where a layer takes several; others take `inputs`, and recurrent ones `initial_state`."""
-
-
-PLACED = ("recurrent_activation",)
-"""Arguments that are given by place too, though their Block takes them by name."""
-RENAMED = {("LeakyReLU", "alpha"): "negative_slope"}
-"""Older names of arguments."""
 
 
 class BlockLayer(Layer):
@@ -54,15 +43,16 @@ class BlockLayer(Layer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Arguments as Keras has them: those of the Block, and name, trainable, input_shape."""
-        given = _bound(self.kind, args, options)
-        fields = {f.name for f in dataclasses.fields(self.kind)}
-        base = {name: given.pop(name) for name in BASE if name in given and name not in fields}
+        given = fields.bound(self.kind, args, options)
+        names = {f.name for f in dataclasses.fields(self.kind)}
+        base = {name: given.pop(name) for name in fields.BASE if name in given and name not in names}
         self._begin = base.pop("weights", None)
         for ignored in ("batch_size", "input_length"):
             base.pop(ignored, None)
         own = self._own
         own.name = base.get("name") or naming.unique(naming.snake(type(self).__name__))
-        self._block = _made(self.kind, given, own.name)
+        self._block = fields.made(self.kind, given, own.name)
+        self._wrapped = fields.wrapped(given)
         super().__init__(**base)
         self._others: dict[tuple[Shape, ...], nn.Module] = {}
 
@@ -70,6 +60,11 @@ class BlockLayer(Layer):
     def block(self) -> Block:
         """What the layer is."""
         return self._block
+
+    @property
+    def wrapped(self) -> Layer | None:
+        """The model or layer of one's own that it wraps, if it wraps one."""
+        return self._wrapped
 
     @property
     def has_module(self) -> bool:
@@ -88,9 +83,19 @@ class BlockLayer(Layer):
         """See Layer."""
         return self._own.module
 
+    def build(self, *input_shape: Any) -> None:
+        """Make the weights. input_shape: with the axis of examples; several, or a list of them, for several values."""
+        shapes = input_shape[0] if len(input_shape) == 1 else input_shape
+        if not any(isinstance(shape, Sequence) for shape in shapes):
+            shapes = [shapes]
+        self.prepare(tuple(tuple(shape[1:]) for shape in shapes if shape is not None), ())
+
     def described(self, args: Sequence[Any], options: Mapping[str, Any]) -> Described:
-        """See Layer."""
-        values, arguments, training = self._read(args, options, (KerasTensor,))
+        """See Layer. Arrays among the values become constants of the model. Raises ConfigError for what is no value."""
+        given = mapped([list(args), dict(options)], calling.NUMBERS, constant)
+        values, arguments, training = self._read(given[0], given[1], (KerasTensor,))
+        if values and options.get("mask") is not None:
+            values[0] = applied(calling.with_mask, [values[0], options["mask"]])
         return Described(self._block, values, training, arguments)
 
     def key(self, described: Any) -> str:
@@ -110,6 +115,8 @@ class BlockLayer(Layer):
             self._others[shapes] = self._again(own.module, block, shapes)
             return
         own.module, own.shapes = block.build(*shapes).eval(), shapes
+        if self._wrapped is not None and self._wrapped.shared_module is not None:
+            own.module.layer = self._wrapped.shared_module  # the model itself, with the weights that it has
         if self._begin is not None:
             self.set_weights(self._begin)
 
@@ -119,7 +126,7 @@ class BlockLayer(Layer):
         layer = cls.__new__(cls)
         own = layer._own
         own.name, own.module, own.shapes = name, module, shapes
-        layer._block, layer._begin, layer._others = block, None, {}
+        layer._block, layer._begin, layer._others, layer._wrapped = block, None, {}, None
         return layer
 
     def run(self, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -163,23 +170,73 @@ class BlockLayer(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """See Layer."""
-        fields = {f.name: _plain(getattr(self._block, f.name)) for f in dataclasses.fields(self._block)}
-        return {**super().get_config(), **fields}
+        return {**super().get_config(), **{name: fields.plain(value) for name, value in self._given().items()}}
+
+    def __getattr__(self, name: str) -> Any:
+        """A weight by its name, such as `kernel`, or what it was made with, such as `units`; an activation as a function."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            given = self._given() if "_block" in self.__dict__ else {}
+            if name not in given:
+                raise
+        value = given[name]
+        if isinstance(value, str) and (name == "activation" or name.endswith("_activation")):
+            from deepwell.keras import activations
+
+            return activations.get(value)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Raises ConfigError for a weight, and for what a layer was made with once it has been called."""
+        block = self.__dict__.get("_block")
+        names = [] if block is None else [f.name for f in dataclasses.fields(fields.inside(block))]
+        is_field = name in names and not hasattr(type(self), name)
+        if is_field and not self.calls and self._own.module is None:
+            self.__dict__["_block"] = fields.made(self.kind, {**self._given(), name: value}, self.name)
+        elif is_field:
+            raise ConfigError(
+                f"{name} of the layer {self.name!r} ({type(self).__name__}) is fixed since it was called",
+                repair="make a new layer, and a model of it: set_weights(get_weights()) takes the weights along",
+            )
+        elif self._own.module is not None and name in {weight.name for weight, _ in weights(self._own.module)}:
+            raise ConfigError(
+                f"{name} is a weight of the layer {self.name!r}",
+                repair=f"put numbers into it: layer.{name}.assign(...)",
+            )
+        else:
+            super().__setattr__(name, value)
 
     def learn_as_told(self) -> None:
         """See Layer. What does not learn is not changed by training at all: running statistics stay."""
         if self._own.module is not None:
             freeze(self._own.module, not self.trainable)
+        if self._wrapped is not None:
+            self._wrapped.learn_as_told()
 
     def _variables(self, path: str) -> Any:
-        if self._own.module is not None:
+        if self._wrapped is not None:
+            yield from self._wrapped._variables(f"{path}/{self._wrapped.name}")
+        elif self._own.module is not None:
             for weight, tensor in weights(self._own.module):
                 yield Variable(weight, tensor, f"{path}/{weight.name}", weight.trainable and self.trainable)
+
+    def _given(self) -> dict[str, Any]:
+        """What it was made with."""
+        block = fields.inside(self._block)
+        given = {f.name: getattr(block, f.name) for f in dataclasses.fields(block)}
+        return {**given, "activation": self._block.function} if block is not self._block else given  # type: ignore[attr-defined]
 
     def _read(
         self, args: Sequence[Any], options: Mapping[str, Any], kinds: tuple[type, ...]
     ) -> tuple[list[Any], dict[str, Any], bool | None]:
         """The values of a call in the Block's order, its other arguments, and `training`."""
+        odd = flat(list(args), (bool, int, float, str, np.generic))
+        if odd:
+            raise ConfigError(
+                f"the layer {self.name!r} ({type(self).__name__}) is called on arrays and symbolic values; got {odd[0]!r}",
+                repair="write np.array(...) for numbers, and further arguments by name, such as training=True",
+            )
         rest = {name: value for name, value in options.items() if name != "mask"}
         training = rest.pop("training", None)
         values = flat(list(args), kinds)
@@ -210,26 +267,13 @@ class BlockLayer(Layer):
         return module
 
 
-@dataclasses.dataclass(frozen=True)
-class WithActivation(Block):
-    """A Block whose activation is a function of the user's own: it trains and cannot be sealed."""
+def constant(value: Any) -> KerasTensor:
+    """Numbers as a value of a model: what a layer without inputs gives."""
+    return applied(_same, [value])  # type: ignore[no-any-return]
 
-    inner: Block
-    function: Callable[[Tensor], Tensor]
 
-    def outcome(self, *shapes: Shape) -> tuple[Shape, ...]:
-        """See Block."""
-        return self.inner.outcome(*shapes)
-
-    def build(self, *shapes: Shape) -> nn.Module:
-        """See Block. Raises ConfigError where the layer has no single activation at its end."""
-        module = self.inner.build(*shapes)
-        if not hasattr(module, "_function"):
-            raise ConfigError(
-                f"{type(self.inner).__name__} takes no activation of one's own", repair="name one, such as 'tanh'"
-            )
-        vars(module).update(activation="own", _function=self.function)
-        return module
+def _same(value: Tensor) -> Tensor:
+    return value
 
 
 def face(kind: type[Block]) -> type[BlockLayer]:
@@ -237,133 +281,13 @@ def face(kind: type[Block]) -> type[BlockLayer]:
     made = type(
         kind.__name__, (BlockLayer,), {"kind": kind, "__doc__": kind.__doc__, "__module__": "deepwell.keras.layers"}
     )
-    fields = list(dataclasses.fields(kind))
+    declared = list(dataclasses.fields(kind))
     parameters = [
-        inspect.Parameter(f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=_default(f)) for f in fields
+        inspect.Parameter(f.name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=fields.default(f)) for f in declared
     ] + [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-        for name in BASE[:5]
-        if name not in {f.name for f in fields}
+        for name in fields.BASE[:5]
+        if name not in {f.name for f in declared}
     ]
     made.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return made
-
-
-# arguments -----------------------------------------------------------------------------------------------------------
-def _default(f: dataclasses.Field[Any]) -> Any:
-    if f.default is not dataclasses.MISSING:
-        return f.default
-    return f.default_factory() if f.default_factory is not dataclasses.MISSING else inspect.Parameter.empty
-
-
-def _bound(kind: type[Block], args: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Argument -> value. Raises ConfigError for unknown, missing and doubled ones."""
-    names = [f.name for f in dataclasses.fields(kind)]
-    title = kind.__name__
-    placed = [f.name for f in dataclasses.fields(kind) if not f.kw_only or f.name in PLACED]
-    if len(args) > len(placed):
-        raise ConfigError(
-            f"{title} takes at most {len(placed)} arguments by place ({', '.join(placed)}); got {len(args)}"
-        )
-    given = dict(zip(placed, args, strict=False))
-    for said, value in options.items():
-        name = RENAMED.get((title, said), said)
-        if name in given:
-            raise ConfigError(f"{title} got its argument {name!r} twice")
-        if name in REFUSED and name not in names:
-            accepted, why = REFUSED[name]
-            if value is not None and value not in accepted:
-                raise ConfigError(f"{title}: {name}={value!r} is not possible: {why}")
-            continue
-        if name == "seed" and name not in names:
-            continue  # draws follow the seed of the run
-        if name not in names and name not in BASE:
-            raise ConfigError(f"{title} has no argument {name!r}{nearest(name, [*names, *BASE])}")
-        given[name] = value
-    lacking = [
-        f.name for f in dataclasses.fields(kind) if f.name not in given and _default(f) is inspect.Parameter.empty
-    ]
-    if lacking:
-        raise ConfigError(f"{title} needs the argument {lacking[0]!r}")
-    return given
-
-
-def _made(kind: type[Block], given: Mapping[str, Any], name: str) -> Block:
-    """The Block of arguments. Raises ConfigError for values it cannot have, naming the layer."""
-    hints = typing.get_type_hints(kind)
-    own = {n: v for n, v in given.items() if n == "activation" and callable(v) and _activation(v) is None}
-    left = [n for n, v in given.items() if v is None and "None" not in str(hints[n]) and "activation" not in n]
-    try:
-        block = kind(**{n: _converted(n, v, hints[n]) for n, v in given.items() if n not in own and n not in left})
-    except ConfigError as error:
-        raise ConfigError(f"the layer {name!r} ({kind.__name__}): {error.what}", repair=error.repair) from None
-    return WithActivation(block, own["activation"]) if own else block
-
-
-def _converted(name: str, value: Any, hint: Any) -> Any:
-    """A value as the Block's field holds it."""
-    words = str(hint)
-    if isinstance(value, Layer):
-        return _inner(value)
-    if isinstance(value, Mapping) and value.get("class_name") in BLOCKS:
-        from deepwell.keras import layers
-
-        return _inner(getattr(layers, value["class_name"])(**value["config"]))
-    if "Initialiser" in words and value is not None:
-        from deepwell.keras import initializers
-
-        return initializers.get(value)
-    if "L1L2" in words:
-        from deepwell.keras import regularizers
-
-        return regularizers.get(value)
-    if name == "activation" or name.endswith("_activation"):
-        found = _activation(value)
-        if found is None:
-            raise ConfigError(f"there is no activation {value!r}{nearest(str(value), ACTIVATIONS)}")
-        return found
-    value = _tuples(value)
-    if hint is int and (type(value) is not int or (value < 0 and "ax" not in name)):
-        raise ConfigError(f"{name} must be a whole number; got {value!r}")
-    if hint is float and type(value) not in (int, float):
-        raise ConfigError(f"{name} must be a number; got {value!r}")
-    return value
-
-
-def _tuples(value: Any) -> Any:
-    """Plain numbers and tuples."""
-    if isinstance(value, np.generic):
-        return value.item()
-    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
-
-
-def _inner(layer: Layer) -> Block:
-    """The description of a layer that another one wraps."""
-    if not isinstance(layer, BlockLayer):
-        raise ConfigError(f"it wraps layers of deepwell's own set; got {type(layer).__name__}")
-    if layer.built:
-        raise ConfigError(
-            f"it wraps a layer that has no weights yet; {layer.name!r} has been called already", repair="make a new one"
-        )
-    return layer.block
-
-
-def _activation(value: Any) -> str | None:
-    """The name of an activation; None for a function of the user's own, or an unknown name."""
-    if value is None:
-        return "linear"
-    name = value if isinstance(value, str) else getattr(value, "__name__", "")
-    name = {"swish": "silu"}.get(name, name) if name not in ACTIVATIONS else name
-    if name not in ACTIVATIONS:
-        return None
-    if not isinstance(value, str) and not str(getattr(value, "__module__", "")).startswith("deepwell."):
-        return None
-    return name
-
-
-def _plain(value: Any) -> Any:
-    """A field of a Block as Keras's configurations have it."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        config = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"class_name": type(value).__name__, "config": config}
-    return value

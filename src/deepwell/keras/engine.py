@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from deepwell.core.config import Recipe
 from deepwell.core.errors import ConfigError, DataError, RunError
@@ -29,6 +30,7 @@ from deepwell.keras.options import Asked, CompileOptions, FitOptions
 from deepwell.keras.own import Own
 from deepwell.keras.progress import ProgbarLogger, verbosity
 from deepwell.keras.sealing import Truth
+from deepwell.nn.graph import Graph
 from deepwell.training import guards
 from deepwell.training.budget import Budget
 from deepwell.training.job import Job
@@ -44,7 +46,7 @@ BATCH = 32
 def compile_model(model: Any, asked: Asked, options: CompileOptions) -> None:
     """See Model.compile."""
     model.training = training_of(asked, options)
-    model.optimizer = model.training.optimizer
+    model.optimizer, model.loss, model.compiled = model.training.optimizer, asked.loss, True
     model.stop_training = False
 
 
@@ -76,13 +78,29 @@ def predict(model: Any, x: Any, question: Question) -> Any:
     model.meet(x)
     columns = arrays.input_columns(model.network.graph, model.placed(x))
     hooks = answering.hooks_for(model, columns, question)
-    return model.structured(answering.answered(model.network, plan_of(model), columns, question, hooks))
+    answers = answering.answered(model.network, plan_of(model), columns, question, hooks, model.structured)
+    return model.structured(answers)
 
 
 def names(model: Any) -> list[str]:
     """See Model.metrics_names."""
     training = ready(model)
     return ["loss"] if training.heads is None else labels(training.heads)
+
+
+def metrics_of(model: Any) -> list[Any]:
+    """The metrics of all outputs, as objects; none before they are known from the data."""
+    known = model.training is not None and model.training.heads
+    return [measure.metric for head in known or () for measure in head.measures]
+
+
+def losses_of(model: Any) -> list[Tensor]:
+    """What regularisers cost now: a scalar for each weight that has one. What add_loss says counts within a step alone."""
+    return [
+        rule.penalty(module.get_parameter(name))
+        for module in model.network.modules()
+        for name, rule in getattr(module, "regularised", ())
+    ]
 
 
 def ready(model: Any) -> Training:
@@ -125,19 +143,21 @@ def gathered(model: Any, x: Any, y: Any, sample_weight: Any = None) -> Columns:
     return columns
 
 
-def class_columns(columns: Columns, weights: Mapping[int, float]) -> Columns:
+def class_columns(graph: Graph, columns: Columns, weights: Mapping[int, float]) -> Columns:
     """The weights of the examples by their classes. Raises ConfigError beside sample weights, and for several outputs."""
     if any(name.startswith(WEIGHT) for name in columns):
         raise ConfigError("class_weight and sample_weight cannot both be given", repair="multiply them yourself")
     targets = [name for name in columns if name.startswith(OUT)]
     if len(targets) != 1:
         raise ConfigError(f"class_weight needs one output with targets; there are {len(targets)}: use sample_weight")
-    return {WEIGHT + targets[0].removeprefix(OUT): arrays.class_weights(columns[targets[0]], weights)}
+    name = targets[0].removeprefix(OUT)
+    shape = graph.shapes[graph.outputs[name]]
+    return {WEIGHT + name: arrays.class_weights(columns[OUT + name], weights, shape)}
 
 
 def _shown(values: Mapping[str, float], order: list[str], return_dict: bool) -> Any:
     if return_dict:
-        return dict(values)
+        return {name: values[name] for name in sorted(values)}
     listed = [values[name] for name in order if name in values]
     return listed[0] if len(listed) == 1 else listed
 
@@ -155,7 +175,7 @@ class _Fit:
         if options.validation_split and self._held is not None and options.validation_data is None:
             columns, self._held = arrays.split(columns, options.validation_split)
         if options.class_weight is not None:  # of training alone, as in Keras
-            columns |= class_columns(columns, options.class_weight)
+            columns |= class_columns(self._network.graph, columns, options.class_weight)
         self._columns, self._count = columns, len(next(iter(columns.values())))
         self._batch = self._count if whole else min(options.batch_size or BATCH, self._count)
         self._steps = options.steps_per_epoch or -(-self._count // self._batch)
@@ -170,8 +190,10 @@ class _Fit:
         model, history = self._model, History()
         verbose = verbosity(self._options.verbose)
         params = {"verbose": verbose, "epochs": self._options.epochs, "steps": self._steps}
+        told = labels(self.heads)
+        told += [f"val_{name}" for name in told] if self._held is not None else []
         hooks = CallbackList(
-            [*listed(self._options.callbacks), *([ProgbarLogger()] if verbose else []), history], model, params
+            [*listed(self._options.callbacks), *([ProgbarLogger()] if verbose else []), history], model, params, told
         )
         model.history, model.stop_training = history, False
         self._remember()
@@ -217,7 +239,7 @@ class _Fit:
             if self._validates(epoch):
                 values |= {f"val_{name}": value for name, value in self._evaluated(hooks).items()}
             self.values = {name: values[name] for name in sorted(values)}
-            self._training.scores = dict(self.values)
+            self._training.scores = {name: value for name, value in self.values.items() if np.ndim(value) == 0}
             hooks("on_epoch_end", epoch, self.values)
             if self._model.stop_training:
                 return
@@ -315,7 +337,7 @@ class _Fit:
             target = self._columns.get(OUT + head.name)
             if target is not None:
                 whole = target.dtype.kind in "iub" and target.size > 0
-                self._training.truths[head.name] = Truth(target.shape[1:], whole, int(target.max()) if whole else 0)
+                self._training.truths[head.name] = Truth(target.shape[1:], whole)
 
 
 class _Silent:

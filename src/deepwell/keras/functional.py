@@ -114,7 +114,7 @@ def wired(inputs: Sequence[KerasTensor], outputs: Sequence[KerasTensor]) -> Wiri
     clash = [layer.name for i, layer in enumerate(layers) if layer.name in {other.name for other in layers[:i]}]
     if clash:
         raise ConfigError(f"two layers of the model are called {clash[0]!r}", repair="give one of them another name")
-    calls = [c for c in done if id(c) not in given and c.values]
+    calls = [c for c in done if id(c) not in given and not isinstance(c.layer, InputLayer)]
     return Wiring(list(inputs), list(outputs), calls, layers)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.keras.absent import finder
 from deepwell.keras.loss_base import snake
 from deepwell.keras.ops.conversion import convert_to_tensor
 from deepwell.nn.initialisers import (
@@ -39,6 +40,7 @@ __all__ = [
     "he_normal", "he_uniform", "identity", "lecun_normal", "lecun_uniform", "ones", "orthogonal", "random_normal",
     "random_uniform", "serialize", "truncated_normal", "variance_scaling", "zeros",
 ]  # fmt: skip
+__getattr__ = finder("initializers", __all__)
 
 
 class Initializer(Initialiser):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
-from deepwell.core.errors import ConfigError
+from deepwell.core.errors import ConfigError, nearest
 from deepwell.keras.callback import Callback, Monitor
 
 
 class ModelCheckpoint(Callback):
     """Save the model, or its weights, after epochs. The file is our sealed bundle, or safetensors, whatever its suffix.
 
-    filepath: may hold {epoch} and the names of values, such as "m-{epoch:02d}-{val_loss:.2f}.keras". save_freq: "epoch", or
-    steps.
+    filepath: may hold {epoch} and the names of values, such as "m-{epoch:02d}-{val_loss:.2f}.keras", and {batch} where save_freq
+    counts steps. save_freq: "epoch", or steps. Before the training ConfigError is raised for a model that cannot be sealed and
+    for a path that names what there is none of.
     """
 
     def __init__(
@@ -36,6 +39,23 @@ class ModelCheckpoint(Callback):
         self.best = initial_value_threshold
         self._steps, self._epoch = 0, 0
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """See Callback."""
+        from deepwell.keras.saving import check_sealable
+
+        if not self.save_weights_only:
+            check_sealable(self.model)
+        if self.told is None:
+            return
+        whole = self.save_freq == "epoch"
+        known = [n for n in self.told if whole or not n.startswith("val_")]
+        known += ["epoch", "learning_rate" if whole else "batch"]
+        for _, name, _, _ in Formatter().parse(self.filepath):
+            word = re.split(r"[.\[]", name or "")[0]
+            if word and word not in known:
+                told = nearest(word, known) or f"; there are: {', '.join(known)}"
+                raise ConfigError(f"the path {self.filepath!r} names {word!r}, which is not there{told}")
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """See Callback."""
         self._epoch = epoch
@@ -44,15 +64,15 @@ class ModelCheckpoint(Callback):
         """See Callback."""
         self._steps += 1
         if self.save_freq != "epoch" and self._steps % self.save_freq == 0:
-            self._save(self._epoch, dict(logs or {}))
+            self._save(self._epoch, dict(logs or {}), {"batch": batch + 1})
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """See Callback."""
         if self.save_freq == "epoch":
-            self._save(epoch, dict(logs or {}))
+            self._save(epoch, dict(logs or {}), {})
 
-    def _save(self, epoch: int, logs: dict[str, float]) -> None:
-        path = self._path(epoch, logs)
+    def _save(self, epoch: int, logs: dict[str, float], place: dict[str, int]) -> None:
+        path = self._path({"epoch": epoch + 1, **place, **logs})
         if self.save_best_only:
             current = self._monitor.of(logs)
             if current is None:
@@ -71,11 +91,11 @@ class ModelCheckpoint(Callback):
         else:
             self.model.save(path)
 
-    def _path(self, epoch: int, logs: dict[str, float]) -> str:
+    def _path(self, values: dict[str, Any]) -> str:
         try:
-            return self.filepath.format(epoch=epoch + 1, **logs)
+            return self.filepath.format_map(values)
         except KeyError as error:
-            known = ", ".join(["epoch", *logs])
+            known = ", ".join(values)
             raise ConfigError(f"the path {self.filepath!r} names {error.args[0]!r}; there are: {known}") from None
 
     def _tell(self, text: str) -> None:

@@ -19,6 +19,7 @@ from deepwell.core.errors import ConfigError, nearest
 from deepwell.keras.arguments import known
 from deepwell.keras.loss_functions import both
 from deepwell.keras.ops.conversion import convert_to_tensor
+from deepwell.keras.ops.placing import on
 from deepwell.losses.fitting import check_end, check_targets
 from deepwell.losses.named import NAMED, NamedLoss
 from deepwell.losses.reduction import along, total
@@ -32,11 +33,13 @@ class Loss:
 
     Attributes:
         name, reduction: as in Keras. ends: the activation whose logits `values` can use. coupled: whether examples of a batch
-        depend on each other.
+        depend on each other. keeps_places: whether it is known to give one loss for each place of an output, without the last
+        axis.
     """
 
     ends: Literal["softmax", "sigmoid"] | None = None
     coupled = False
+    keeps_places = False
     name: str | None
     reduction: str | None
     dtype: Any
@@ -61,8 +64,13 @@ class Loss:
 
         logits: what the activation `ends` made y_pred of; for other activations to be left out.
         """
-        found = convert_to_tensor(self.call(y_true.float(), y_pred.float())).float()
+        with on(y_pred.device):
+            found = convert_to_tensor(self.call(y_true.float(), y_pred.float())).float()
         return found if mask is None or not found.ndim else torch.where(fitted(mask, found).bool(), found, 0.0)
+
+    def counting(self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None) -> Tensor | None:
+        """Which places count in the mean: those of the mask, without those that the loss itself leaves out."""
+        return mask
 
     def total(
         self,
@@ -84,6 +92,7 @@ class Loss:
         if not values.ndim:  # one number for the batch, whatever is masked in it
             values, mask = values if sample_weight is None else values.expand(sample_weight.shape), None
         weights = None if sample_weight is None else fitted(sample_weight, values)
+        mask = self.counting(y_true, y_pred, mask)
         seen = None if mask is None else fitted(mask, values)
         summed, units = total(values, weights=weights, mask=seen)
         if self.reduction == "sum":
@@ -151,6 +160,7 @@ class NamedLossObject(Loss):
         self.loss: NamedLoss = NAMED[self.entry]
         self.ends, self.coupled = self.loss.ends, self.loss.coupled
         self.settings = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if not f.kw_only}
+        self.keeps_places = not self.coupled and self.settings.get("axis", -1) == -1
 
     def values(
         self, y_true: Tensor, y_pred: Tensor, logits: Tensor | None = None, mask: Tensor | None = None
@@ -158,6 +168,10 @@ class NamedLossObject(Loss):
         """See Loss."""
         given = None if self.settings.get("from_logits") else logits
         return self.loss.values(y_true, y_pred, given, mask, self.settings)
+
+    def counting(self, y_true: Tensor, y_pred: Tensor, mask: Tensor | None) -> Tensor | None:
+        """See Loss."""
+        return self.loss.counting(y_true, y_pred, mask, self.settings)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """See Loss."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from deepwell.keras.ops.conversion import convert_to_tensor, floating
@@ -16,9 +17,10 @@ from deepwell.losses.named import NAMED
 
 
 def both(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    """Targets and answers as tensors on the answers' device; answers are floats."""
+    """Targets and answers as tensors on the answers' device; answers are floats, and targets of yes and no are 1 and 0."""
     answer = floating(y_pred)
-    return convert_to_tensor(y_true).to(answer.device), answer
+    truth = convert_to_tensor(y_true).to(answer.device)
+    return truth.to(torch.uint8) if truth.dtype == torch.bool else truth, answer
 
 
 def _values(name: str, y_true: Any, y_pred: Any, settings: Mapping[str, Any]) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.keras.absent import finder
 from deepwell.keras.loss_base import FunctionLoss, Loss
 from deepwell.keras.loss_classes import (
     CLASSES, ENTRIES, BinaryCrossentropy, BinaryFocalCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy,
@@ -33,6 +34,7 @@ __all__ = [
     "mean_squared_error", "mean_squared_logarithmic_error", "mse", "msle", "poisson", "serialize",
     "sparse_categorical_crossentropy", "squared_hinge", "tversky",
 ]  # fmt: skip
+__getattr__ = finder("losses", __all__)
 
 _ALIASES = {
     "mse": "mean_squared_error", "mae": "mean_absolute_error", "mape": "mean_absolute_percentage_error",

@@ -6,9 +6,9 @@ graph of one node once it has seen data, so that nothing that follows knows the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
-from os import PathLike
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from deepwell.keras.layer import Layer, alone
 from deepwell.keras.options import Asked, CompileOptions, FitOptions, parsed
 from deepwell.keras.own import Described
 from deepwell.keras.symbolic import KerasTensor, Slot, filled, flat, slotted, symbolic
+from deepwell.keras.written import Written
 from deepwell.nn import graph as graphs
 from deepwell.nn.graph import Graph, GraphNetwork
 
@@ -27,15 +28,20 @@ NO_STEPS = ("train_step", "test_step", "predict_step", "compute_loss")
 """Methods that Keras lets a subclass write anew."""
 
 
-class Model(Layer):
+class Model(Written):
     """Model(inputs, outputs), or a subclass with layers as attributes and a `call`.
 
     Attributes:
+        compiled: whether compile was called. loss: what it was given.
         stop_training: set it in a callback, and `fit` ends. optimizer: that of compile. history: of the last `fit`.
         training: what compile and fit know; None before compile.
     """
 
-    private = frozenset({"_face", "optimizer", "history", "training", "_wiring", "_network", "_graph"})
+    compiled = False
+    loss: Any = None
+    private = frozenset(
+        {"_face", "compiled", "loss", "optimizer", "history", "training", "_wiring", "_network", "_graph"}
+    )
 
     def __init__(
         self,
@@ -189,6 +195,20 @@ class Model(Layer):
         values = arrays.named(x, list(slots), "input")
         return [values[name] for name in sorted(slots, key=lambda name: slots[name].index)]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
+        """A copy with weights of its own, not compiled; one with a `call` of the user's own is wired when it next sees data."""
+        copied, wiring = super().__deepcopy__(memo), self._wiring
+        if wiring is not None and not self.is_own:
+            layers = [copy.deepcopy(layer, memo) for layer in wiring.layers]
+            calls = [
+                replace(c, layer=copy.deepcopy(c.layer, memo), block=copy.deepcopy(c.block, memo)) for c in wiring.calls
+            ]
+            wiring = replace(wiring, layers=layers, calls=calls)
+        network = None if self.is_own else copy.deepcopy(self._network, memo)
+        found = {"_wiring": None if self.is_own else wiring, "_network": network}
+        vars(copied).update(found, training=None, optimizer=None, history=None)
+        return copied
+
     # a model as a layer ----------------------------------------------------------------------------------------------
     @property
     def has_module(self) -> bool:
@@ -216,6 +236,10 @@ class Model(Layer):
             return super().described(args, options)  # type: ignore[no-any-return]
         values = symbolic([*map(self.placed, args), options])
         return Described(graphs.Model(self.graph_now()[0]), values, options.get("training"))
+
+    def get_config(self) -> dict[str, Any]:
+        """See Written; of a subclass with a `call`: its name and whether it learns."""
+        return Layer.get_config(self) if self.is_own else super().get_config()
 
     def first_shape(self) -> tuple[int | None, ...] | None:
         """See Layer."""
@@ -354,39 +378,16 @@ class Model(Layer):
 
         return engine.names(self)
 
-    # words and files -------------------------------------------------------------------------------------------------
-    def summary(
-        self,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        print_fn: Callable[[str], Any] | None = None,
-        expand_nested: bool = False,
-        show_trainable: bool = False,
-        layer_range: Sequence[str] | None = None,
-    ) -> None:
-        """Print a table of the layers: type, shape of the output, numbers."""
-        from deepwell.keras.summary import Wanted, text
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics of compile."""
+        from deepwell.keras import engine
 
-        lines = text(self, Wanted(line_length, positions, expand_nested, show_trainable, layer_range))
-        (print_fn or print)(lines)
+        return engine.metrics_of(self)
 
-    def save(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
-        """Seal the model as a bundle, whatever the suffix: layers, weights, settings of compile.
+    @property
+    def losses(self) -> list[Any]:
+        """What regularisers and add_loss add to the loss."""
+        from deepwell.keras import engine
 
-        Raises ConfigError for layers that are code of the user's own, naming the first.
-        """
-        from deepwell.keras import saving
-
-        saving.save(self, filepath, overwrite)
-
-    def save_weights(self, filepath: str | PathLike[str], overwrite: bool = True) -> None:
-        """Write all weights as safetensors, by their paths."""
-        from deepwell.keras import saving
-
-        saving.save_weights(self, filepath, overwrite)
-
-    def load_weights(self, filepath: str | PathLike[str], skip_mismatch: bool = False) -> None:
-        """Read weights that `save_weights` wrote. Raises ConfigError for another set of weights, naming what differs."""
-        from deepwell.keras import saving
-
-        saving.load_weights(self, filepath, skip_mismatch)
+        return engine.losses_of(self)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
+from deepwell.keras.copying import clone_model, model_from_json
 from deepwell.keras.model import Model
-from deepwell.keras.saving import clone_model, load_model
+from deepwell.keras.saving import load_model, save_model
 from deepwell.keras.sequential import Sequential
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "save_model"]
+__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
 Functional = Model
 """Keras's name of the class of models written down from inputs to outputs."""
-
-
-def save_model(model: Model, filepath: str, overwrite: bool = True) -> None:
-    """`model.save`."""
-    model.save(filepath, overwrite)

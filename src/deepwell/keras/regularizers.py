@@ -9,10 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.keras.absent import finder
 from deepwell.keras.ops.conversion import convert_to_tensor
+from deepwell.keras.ops.placing import on
 from deepwell.nn.regularisers import L1L2
 
 __all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "serialize"]
+__getattr__ = finder("regularizers", __all__)
 
 
 class Regularizer:
@@ -24,7 +27,8 @@ class Regularizer:
 
     def penalty(self, weight: Tensor) -> Tensor:
         """The same, as the training asks."""
-        return convert_to_tensor(self(weight))
+        with on(weight.device):
+            return convert_to_tensor(self(weight))
 
 
 def l1(l1: float = 0.01) -> L1L2:

@@ -7,7 +7,7 @@ from it. Weights alone are stored by their place and name, so that they also fit
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,24 @@ from deepwell.keras.model import Model
 from deepwell.keras.own import Described, Own
 from deepwell.keras.sequential import Sequential
 from deepwell.keras.symbolic import KerasTensor, Slot, filled, mapped
+from deepwell.keras.utils import register_keras_serializable
 from deepwell.nn import graph as graphs
+from deepwell.nn.blocks.base import Block
 from deepwell.nn.graph import Graph, GraphNetwork
 from deepwell.store import files, tensors
 
+__all__ = ["load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights"]
+
 
 # weights -------------------------------------------------------------------------------------------------------------
-def save_weights(model: Any, path: str | PathLike[str], overwrite: bool) -> None:
+def save_weights(model: Any, path: str | PathLike[str], overwrite: bool = True) -> None:
     """See Model.save_weights."""
     _may_write(path, overwrite)
     arrays = {_key(place, v): np.array(v.numpy(), order="C") for place, v in enumerate(model.weights)}
     files.write_file(fspath(path), tensors.write(arrays))
 
 
-def load_weights(model: Any, path: str | PathLike[str], skip_mismatch: bool) -> None:
+def load_weights(model: Any, path: str | PathLike[str], skip_mismatch: bool = False) -> None:
     """See Model.load_weights."""
     try:
         stored = tensors.read(Path(path).read_bytes(), fspath(path))
@@ -71,32 +75,52 @@ def _may_write(path: str | PathLike[str], overwrite: bool) -> None:
 
 
 # models --------------------------------------------------------------------------------------------------------------
-def save(model: Any, path: str | PathLike[str], overwrite: bool) -> None:
-    """See Model.save."""
-    _may_write(path, overwrite)
+def check_sealable(model: Any) -> None:
+    """Raise ConfigError for a model that holds code of the user's own, naming the layer."""
     if model.is_own:
         raise ConfigError(
             f"{model.name!r} ({type(model).__name__}) has a `call` of your own: a sealed model holds no code",
             repair="save its weights with save_weights, or write it down as Model(inputs, outputs)",
         )
-    graph, built = model.graph_now()
-    own = [block.layer for block in graph.layers.values() if isinstance(block, Own)]
+    own = [block.layer for block in _blocks(model.graph_now()[0]) if isinstance(block, Own)]
     if own:
         raise ConfigError(
             f"the layer {own[0].name!r} ({type(own[0]).__name__}) is code of your own: a sealed model holds none",
             repair="save its weights with save_weights, or build it from deepwell's layers",
         )
+
+
+def _blocks(graph: Graph) -> Iterator[Block]:
+    """All layers of a graph, also those of networks in it and those that others wrap."""
+    for block in graph.layers.values():
+        for part in (block, getattr(block, "layer", None)):
+            if isinstance(part, graphs.Model):
+                yield from _blocks(part.graph)
+            elif isinstance(part, Block):
+                yield part
+
+
+def save_model(model: Any, path: str | PathLike[str], overwrite: bool = True) -> None:
+    """See Model.save."""
+    _may_write(path, overwrite)
+    check_sealable(model)
+    graph, built = model.graph_now()
     network = GraphNetwork(graph, built).eval()
     training = model.training
     truths, scores, rows = ({}, {}, 0) if training is None else (training.truths, training.scores, training.rows)
     sealing.seal(path, network, _settings(model), truths, scores, rows)
 
 
-def _settings(model: Any) -> dict[str, Any]:
-    """What load_model needs besides the graph."""
+def structure(model: Any) -> dict[str, Any]:
+    """What the faces of a graph are besides it: the model's name and class, and how its inputs and outputs are nested."""
     inputs, outputs = (mapped(nest, (Slot,), lambda slot: slot.index) for nest in model.nests)
     kind = "Sequential" if isinstance(model, Sequential) else "Model"
-    found: dict[str, Any] = {"name": model.name, "kind": kind, "inputs": inputs, "outputs": outputs}
+    return {"name": model.name, "kind": kind, "inputs": inputs, "outputs": outputs}
+
+
+def _settings(model: Any) -> dict[str, Any]:
+    """What load_model needs besides the graph."""
+    found = structure(model)
     if model.training is None:
         return found
     asked = model.training.asked
@@ -133,7 +157,7 @@ def load_model(
     """
     opened = sealing.opened(path)
     said = opened.compiled
-    model = _model(opened.graph, opened.network, str(said.get("name", "model")), said)
+    model = assembled(opened.graph, opened.network, str(said.get("name", "model")), said)
     if compile and said.get("optimizer") is not None:
         try:
             model.compile(
@@ -148,7 +172,7 @@ def load_model(
     return model
 
 
-def _model(graph: Graph, network: GraphNetwork, name: str, said: Mapping[str, Any]) -> Model:
+def assembled(graph: Graph, network: GraphNetwork, name: str, said: Mapping[str, Any]) -> Model:
     """The faces of a graph whose modules are there."""
     shapes = graph.builds()
     faces: dict[str, Layer] = {}
@@ -194,38 +218,6 @@ def _slots(nest: Any) -> list[Slot]:
 
 def _face(name: str, block: Any, module: Any, shapes: tuple[Any, ...]) -> Layer:
     if isinstance(block, graphs.Model):
-        return _model(block.graph, module, name, {})
+        return assembled(block.graph, module, name, {})
     kind: type[BlockLayer] = getattr(layers, type(block).__name__)
     return kind.of(block, name, module, shapes)
-
-
-def clone_model(model: Any) -> Any:
-    """A model of the same layers with new weights. Raises ConfigError for one with a `call` of the user's own."""
-    if model.is_own:
-        raise ConfigError(f"{model.name!r} has a `call` of your own; make another object of {type(model).__name__}")
-    if isinstance(model, Sequential):
-        copied = Sequential(name=model.name)
-        if model.is_wired:
-            entry = model.inputs[0]
-            copied.add(functional.Input(entry.shape[1:], None, entry.dtype, entry.name))
-        for layer in model.layers:
-            copied.add(_cloned(layer))
-        return copied
-    fresh = {layer: _cloned(layer) for layer in model.sublayers()}
-    known = {id(v): functional.Input(v.shape[1:], None, v.dtype, v.name) for v in model.inputs}
-    inputs = list(known.values())
-    for call in model.wiring.calls:
-        layer = fresh[call.layer]
-        read = [known[id(v)] for v in call.values]
-        shapes = tuple(v.shape[1:] for v in read)
-        layer.prepare(shapes, [v.shape for v in read], call.arguments)
-        described = Described(call.block, read, call.training, call.arguments)
-        for old, new in zip(call.outputs, calling.note(layer, described), strict=True):
-            known[id(old)] = new
-    ends = [known[id(v)] for v in model.outputs]
-    templates = model.nests
-    return Model(filled(templates[0], inputs), filled(templates[1], ends), name=model.name)
-
-
-def _cloned(layer: Any) -> Any:
-    return clone_model(layer) if isinstance(layer, Model) else type(layer).from_config(layer.get_config())

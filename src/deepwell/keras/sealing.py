@@ -22,6 +22,8 @@ from deepwell.core import config as knobs
 from deepwell.core.errors import BundleError, ConfigError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.task import Sizes
+from deepwell.keras import losses
+from deepwell.keras.loss_base import NamedLossObject
 from deepwell.nn.blocks.base import Shape
 from deepwell.nn.graph import Graph, GraphNetwork
 
@@ -73,7 +75,6 @@ def seal(
     clash = sorted(kinds.keys() & graph.outputs.keys())
     if clash:
         raise ConfigError(f"an input and an output are both called {clash[0]!r}", repair="rename one of the layers")
-    losses = compiled.get("loss")
     given = {
         name: _learnt(truths.get(name, Truth(_fixed(shapes[value]))), shapes[value])
         for name, value in graph.outputs.items()
@@ -83,7 +84,7 @@ def seal(
     both = {**kinds, **given}
     config = ArraysConfig(
         graph=json.dumps(described),
-        loss=losses if isinstance(losses, str) else "auto",
+        loss=_entry(compiled.get("loss")),
         compiled=json.dumps(dict(compiled)),
     )
     contents = Contents(
@@ -142,6 +143,12 @@ def _learnt(truth: Truth, output: Shape) -> Truth:
         and truth.shape in (_fixed(output[:-1]), (*_fixed(output[:-1]), 1))
     )
     return Truth(truth.shape, True, units or 0) if sparse else Truth(truth.shape)
+
+
+def _entry(loss: Any) -> str:
+    """The loss by its name in the table, where that says it all: "mse" and "MeanSquaredError" are mean_squared_error."""
+    found = losses.get(loss) if isinstance(loss, str) else None
+    return found.entry if isinstance(found, NamedLossObject) and not found.coupled else "auto"
 
 
 def _fixed(shape: Shape) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ is thin over torch also works while a model is being written down.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from deepwell.keras.layer import Layer
 
 Shape = tuple[int | None, ...]
+NUMBERS = (bool, int, float, np.generic, np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,26 @@ class Call:
     """Which call of the layer it is, for `Connected to` of a summary."""
 
 
+OPERATORS: Mapping[Any, Callable[..., Any]] = {
+    np.add: torch.add, np.subtract: torch.sub, np.multiply: torch.mul, np.divide: torch.true_divide, np.power: torch.pow,
+    np.floor_divide: torch.floor_divide, np.remainder: torch.remainder, np.matmul: torch.matmul,
+    np.greater: torch.gt, np.greater_equal: torch.ge, np.less: torch.lt, np.less_equal: torch.le,
+    np.equal: torch.eq, np.not_equal: torch.ne,
+}  # fmt: skip
+"""What numpy calls for an operator whose left side is an array -> torch's function."""
+
+
 class KerasTensor:
-    """A value of a functional model. shape: with the axis of examples, None where only the data know. dtype: a name."""
+    """A value of a functional model. shape: with the axis of examples, None where only the data know. dtype: a name.
+
+    masked: whether a mask comes with it.
+    """
 
     def __init__(self, shape: Shape, dtype: str = "float32", name: str = "keras_tensor") -> None:
         self.shape, self.dtype, self.name = tuple(shape), dtype, name
         self.call: Call | None = None
         self.index = 0
+        self.masked = False
 
     @property
     def ndim(self) -> int:
@@ -70,6 +85,30 @@ class KerasTensor:
 
     def __iter__(self) -> Iterator[Any]:
         raise ConfigError("a symbolic value cannot be walked through; take parts of it by index, such as x[:, 0]")
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *values: Any, axis: Any = None, dtype: Any = None, out: Any = None,
+        keepdims: Any = None, initial: Any = None, where: Any = None,
+    ) -> Any:  # fmt: skip
+        """An operator with an array on its left; other functions of numpy want numbers, whatever else they say."""
+        if method == "__call__" and ufunc in OPERATORS:
+            return applied(OPERATORS[ufunc], list(values))
+        return self.__array__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise ConfigError(
+            "a symbolic value is no array: its numbers are not there while a functional model is written down",
+            repair="use keras.ops instead of numpy, or do it in the `call` of a layer of your own",
+        )
+
+    def __eq__(self, other: Any) -> Any:
+        """With a number or an array: a layer that compares. Two symbolic values are equal if they are the same one."""
+        return applied(torch.eq, [self, other]) if isinstance(other, NUMBERS) else self is other
+
+    def __ne__(self, other: Any) -> Any:
+        return applied(torch.ne, [self, other]) if isinstance(other, NUMBERS) else self is not other
+
+    __hash__ = object.__hash__
 
     @classmethod
     def __torch_function__(
@@ -100,10 +139,49 @@ class KerasTensor:
         return applied(torch.true_divide, [self, other])
 
     def __rtruediv__(self, other: Any) -> Any:
-        return applied(_divided, [other, self])
+        return applied(operator.truediv, [other, self])
 
     def __pow__(self, other: Any) -> Any:
         return applied(torch.pow, [self, other])
+
+    def __floordiv__(self, other: Any) -> Any:
+        return applied(torch.floor_divide, [self, other])
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return applied(operator.floordiv, [other, self])
+
+    def __mod__(self, other: Any) -> Any:
+        return applied(torch.remainder, [self, other])
+
+    def __rmod__(self, other: Any) -> Any:
+        return applied(torch.remainder, [other, self])
+
+    def __rpow__(self, other: Any) -> Any:
+        return applied(torch.pow, [other, self])
+
+    def __gt__(self, other: Any) -> Any:
+        return applied(torch.gt, [self, other])
+
+    def __ge__(self, other: Any) -> Any:
+        return applied(torch.ge, [self, other])
+
+    def __lt__(self, other: Any) -> Any:
+        return applied(torch.lt, [self, other])
+
+    def __le__(self, other: Any) -> Any:
+        return applied(torch.le, [self, other])
+
+    def __and__(self, other: Any) -> Any:
+        return applied(torch.logical_and, [self, other])
+
+    def __or__(self, other: Any) -> Any:
+        return applied(torch.logical_or, [self, other])
+
+    def __invert__(self) -> Any:
+        return applied(torch.logical_not, [self])
+
+    def __abs__(self) -> Any:
+        return applied(torch.abs, [self])
 
     def __neg__(self) -> Any:
         return applied(torch.neg, [self])
@@ -111,32 +189,29 @@ class KerasTensor:
     def __matmul__(self, other: Any) -> Any:
         return applied(torch.matmul, [self, other])
 
+    def __rmatmul__(self, other: Any) -> Any:
+        return applied(torch.matmul, [other, self])
+
     def __getitem__(self, key: Any) -> Any:
-        return applied(_part, [self, key])
+        return applied(operator.getitem, [self, key])
 
 
 def applied(function: Callable[..., Any], args: list[Any], keywords: Mapping[str, Any] | None = None) -> Any:
     """A function over a nest with symbolic values, as a layer that is called on them."""
+    from deepwell.keras import calling
     from deepwell.keras.own import Function
 
-    nest = mapped((args, dict(keywords or {})), (np.ndarray,), lambda v: torch.as_tensor(v, dtype=torch.float32))
-    return Function(function, nest)(symbolic(nest))
+    given = mapped([args, dict(keywords or {})], (np.generic,), lambda v: v.item())
+    return calling.noted(Function(function), given, {})
 
 
 def _joined(kind: str, function: Callable[..., Any], one: KerasTensor, other: Any) -> Any:
-    if isinstance(other, KerasTensor):
+    """Two values of the same number of axes: the layer, which can be sealed; as an operator it gives no mask, as in Keras."""
+    if isinstance(other, KerasTensor) and other.ndim == one.ndim:
         from deepwell.keras import layers
 
-        return getattr(layers, kind)()([one, other])
+        return getattr(layers, kind)()([one, other], without_mask=True)
     return applied(function, [one, other])
-
-
-def _divided(one: Any, other: Any) -> Any:
-    return one / other
-
-
-def _part(values: Any, key: Any) -> Any:
-    return values[key]
 
 
 # nests ---------------------------------------------------------------------------------------------------------------

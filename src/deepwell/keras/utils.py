@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections import abc
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from deepwell.core.errors import ConfigError, DataError
 from deepwell.keras import ops
+from deepwell.keras.absent import finder
 from deepwell.keras.backend import clear_session
 from deepwell.keras.datasets.files import DataSet, Remote
 
@@ -21,6 +22,7 @@ __all__ = [
     "clear_session", "get_file", "normalize", "pad_sequences", "register_keras_serializable", "set_random_seed",
     "to_categorical",
 ]  # fmt: skip
+__getattr__ = finder("utils", __all__)
 T = TypeVar("T")
 
 
@@ -53,7 +55,7 @@ def to_categorical(x: Any, num_classes: int | None = None, dtype: str = "float32
 
 
 def pad_sequences(
-    sequences: Sequence[Any],
+    sequences: abc.Sequence[Any],
     maxlen: int | None = None,
     dtype: Any = "int32",
     padding: str = "pre",
@@ -135,6 +137,6 @@ def get_file(
     return str(DataSet(f"files/{folder}").get(Remote(name, origin, file_hash or "")))
 
 
-def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[T], T]:
+def register_keras_serializable(package: str = "Custom", name: str | None = None) -> abc.Callable[[T], T]:
     """A decorator that changes nothing: code of one's own is never named in a file, and given again when one is loaded."""
     return lambda decorated: decorated

@@ -5,6 +5,7 @@ Unusual: a Variable is only a view. The numbers lie in the module's own paramete
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepwell.core.errors import ConfigError
+from deepwell.keras.symbolic import mapped
 from deepwell.nn.layout import Weight
 
 
 class Variable:
-    """One weight of a layer. shape and numbers are Keras's; path: `layer/weight`. trainable: whether it learns now."""
+    """One weight of a layer. shape and numbers are Keras's; path: `layer/weight`. trainable: whether it learns now.
+
+    Operators and torch functions compute with its numbers as a tensor.
+    """
 
     def __init__(self, weight: Weight, tensor: Tensor, path: str, trainable: bool) -> None:
         self._weight, self.tensor, self.path, self.trainable = weight, tensor, path, trainable
@@ -53,12 +58,47 @@ class Variable:
             raise ConfigError(f"the weight {self.path!r} has the shape {self.shape}; got {array.shape}")
         self._weight.write(self.tensor, array)
 
+    @classmethod
+    def __torch_function__(
+        cls, function: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Torch functions and operators compute with the numbers."""
+        plain = mapped([list(args), dict(kwargs or {})], (Variable,), lambda v: v.value)
+        return function(*plain[0], **plain[1])
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a tensor has, such as sum()."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.value, name)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return self.value[key]
+
+    def __len__(self) -> int:
+        return len(self.value)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         array = self.numpy()
         return array if dtype is None else array.astype(dtype)
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, trainable={self.trainable}>"
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    def operate(self: Variable, *others: Any) -> Any:
+        plain = [torch.as_tensor(v, device=self.tensor.device) if isinstance(v, np.ndarray) else v for v in others]
+        return getattr(self.value, name)(*(v.value if isinstance(v, Variable) else v for v in plain))
+
+    return operate
+
+
+for _name in (
+    "add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "floordiv", "mod", "pow", "rpow", "matmul", "rmatmul",
+    "neg", "abs", "gt", "ge", "lt", "le",
+):  # fmt: skip
+    setattr(Variable, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 class Parameter(nn.Parameter):

@@ -76,6 +76,17 @@ class NamedLoss:
             mask = mask.squeeze(-1)
         return torch.where(along(mask, values).bool(), values, 0.0)
 
+    def counting(self, truth: Tensor, answer: Tensor, mask: Tensor | None, settings: Settings) -> Tensor | None:
+        """The mask without the places whose target is `ignore_class`, which Keras leaves out of the mean too."""
+        ignored = settings.get("ignore_class")
+        if ignored is None:
+            return mask
+        counts = self.fitted(truth, answer)[0].ne(ignored)
+        if mask is None:
+            return counts
+        leading = mask.squeeze(-1) if mask.ndim == counts.ndim + 1 and mask.shape[-1] == 1 else mask
+        return along(leading, counts).bool().logical_and(counts)
+
     def known(self, settings: Settings) -> None:
         """Raise ConfigError for a setting that the loss does not have."""
         for name in settings:

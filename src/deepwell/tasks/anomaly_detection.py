@@ -31,7 +31,8 @@ from deepwell.core.scores import Metric
 from deepwell.core.table import Column, Part, Table
 from deepwell.core.task import Baseline, Fit, Loss, Pipeline, Sizes, SplitRule, Task, Update
 from deepwell.evaluation import anomaly_figures
-from deepwell.families.looks import FEW_ROWS, TRUTH, AnomalyConfig, FieldsLook, Look, PictureLook, label_of
+from deepwell.families.looks import FEW_ROWS, THRESHOLD, AnomalyConfig, FieldsLook, Look, PictureLook, label_of
+from deepwell.families.planted import TRUTH
 from deepwell.families.series_look import SeriesLook
 from deepwell.metrics import anomalies
 
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     import torch
 
 READ = ("number", "category")
-THRESHOLD = "score.threshold"
-MOST_CLASSES = 1_000
 
 
 class AnomalyDetection(Task):
@@ -65,26 +64,17 @@ class AnomalyDetection(Task):
     # data ------------------------------------------------------------------------------------------------------------
     @classmethod
     def fits(cls, schema: Schema) -> Fit:
-        """Pictures, rows in an order, or numbers and categories; what else there is, is set aside. Only asked for by name.
-
-        Numbers of series that recognition takes for what is to be forecast are what is looked at.
-        """
+        """Pictures, rows in an order, or numbers and categories; what else there is, is set aside. Only asked for by name."""
         label = label_of(schema)
         ordered = bool(schema.of("order"))
         pictures = schema.of("input", "image")
-        inputs = [
-            f for f in schema.fields if f.role == "input" or (ordered and f.role == "target" and f.kind == "number")
-        ]
-        read = list(pictures[:1]) or [f for f in inputs if f.kind in READ]
-        wrong = [f for f in schema.targets if f is not label and f not in read]
-        if wrong:
-            f = wrong[0]
-            why = f"{f.name!r} cannot say which rows are anomalous: it is of kind {f.kind}, not category"
-            return Fit(0, reason=f"{why}; --kind {f.name}=category makes classes of it")
+        read = list(pictures[:1]) or [f for f in schema.inputs if f.kind in READ]
+        if wrong := _wrong_target(schema):
+            return Fit(0, reason=wrong)
         if not any(f.kind == "number" for f in read) if ordered else not read:
             needed = "number" if ordered else "picture, number or category"
             return Fit(0, reason=f"there is nothing to read: no {needed} that changes")
-        aside = [f.name for f in inputs if f not in read]
+        aside = [f.name for f in schema.inputs if f not in read]
         what = f"the pictures in {read[0].name!r}" if pictures else f"rows of {len(read)} columns"
         what += f", each by those before it in {schema.of('order')[0].name!r}," if ordered and not pictures else ""
         by = (
@@ -236,3 +226,17 @@ class AnomalyDetection(Task):
     def baselines(self) -> Sequence[Baseline]:
         """One score for all, each value by itself, isolation forest, robust distance."""
         return self.look.baselines()
+
+
+def _wrong_target(schema: Schema) -> str:
+    """Why the targets cannot say which rows are anomalous; empty where one can, or there is none."""
+    number = next((f for f in schema.targets if f.kind != "category"), None)
+    if number is not None:
+        return (
+            f"{number.name!r} cannot say which rows are anomalous: it is of kind {number.kind}, not category; "
+            f"--kind {number.name}=category makes classes of it, --role {number.name}=input has it looked at like the others"
+        )
+    if len(schema.targets) > 1:
+        names = " and ".join(repr(f.name) for f in schema.targets[:5])
+        return f"only one column can say which rows are anomalous; {names} are given: --role {schema.targets[1].name}=ignore"
+    return ""

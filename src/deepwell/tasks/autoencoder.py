@@ -99,7 +99,7 @@ class Asked:
 class Autoencoder(Task):
     """See the top of this file."""
 
-    Config, Request, watch = AutoencoderConfig, Asked, None
+    Config, Request, watch, partly_labelled = AutoencoderConfig, Asked, None, True
 
     @property
     def knobs(self) -> AutoencoderConfig:

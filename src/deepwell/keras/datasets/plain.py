@@ -73,7 +73,7 @@ def read(data: bytes) -> Any:
         return _plain(_Machine(data).run())
     except DataError:
         raise
-    except (IndexError, struct.error, TypeError, ValueError, KeyError, AttributeError) as error:
+    except (IndexError, struct.error, TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"the pickle is damaged or of a form that is not read here ({type(error).__name__})") from None
 
 
@@ -136,7 +136,9 @@ class _Machine:
 
     def _marked(self) -> list[Any]:
         """What lies above the last mark, which is taken away with it."""
-        place = next(i for i in range(len(self._stack) - 1, -1, -1) if self._stack[i] is _MARK)
+        place = next((i for i in range(len(self._stack) - 1, -1, -1) if self._stack[i] is _MARK), None)
+        if place is None:
+            raise ValueError("no mark")
         found = self._stack[place + 1 :]
         del self._stack[place:]
         return found

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.keras.absent import finder
 from deepwell.keras.loss_base import Loss, snake
 from deepwell.keras.loss_functions import (
     binary_crossentropy, categorical_crossentropy, categorical_hinge, hinge, kl_divergence, log_cosh,
@@ -48,6 +49,7 @@ __all__ = [
     "sparse_categorical_accuracy", "sparse_categorical_crossentropy", "sparse_top_k_categorical_accuracy",
     "squared_hinge", "top_k_categorical_accuracy",
 ]  # fmt: skip
+__getattr__ = finder("metrics", __all__)
 
 mse, mae = mean_squared_error, mean_absolute_error
 CLASSES: dict[str, type[Metric]] = {

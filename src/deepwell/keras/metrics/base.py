@@ -22,6 +22,7 @@ from deepwell.keras.arguments import known
 from deepwell.keras.loss_base import fitted, snake
 from deepwell.keras.loss_functions import both
 from deepwell.keras.ops.conversion import Dtype, convert_to_tensor, torch_dtype
+from deepwell.keras.ops.placing import on
 
 Sums = Mapping[str, Tensor]
 Result = float | NDArray[np.float64]
@@ -41,11 +42,11 @@ class Variable(Tensor):
 
     def assign_add(self, value: Any) -> Variable:
         """Add a value."""
-        return self.assign(torch.add(self, convert_to_tensor(value).detach()))
+        return self.assign(torch.add(self, convert_to_tensor(value).detach().to(self.device)))
 
     def assign_sub(self, value: Any) -> Variable:
         """Subtract a value."""
-        return self.assign(torch.sub(self, convert_to_tensor(value).detach()))
+        return self.assign(torch.sub(self, convert_to_tensor(value).detach().to(self.device)))
 
     @property
     def value(self) -> Tensor:
@@ -186,7 +187,8 @@ class MeanMetricWrapper(MeanOfValues):
 
     def values(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """See MeanOfValues."""
-        return convert_to_tensor(self._function(y_true.float(), y_pred)).float()
+        with on(y_pred.device):
+            return convert_to_tensor(self._function(y_true.float(), y_pred)).float()
 
     def get_config(self) -> dict[str, Any]:
         """Raises ConfigError: a function is no data."""

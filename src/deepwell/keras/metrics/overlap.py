@@ -97,7 +97,7 @@ class Union(Metric):
 
     def indices(self, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
         """The index of the true class and that of the answer, of one shape."""
-        truth = y_true if self.sparse_y_true else y_true.argmax(self.axis)
+        truth = y_true if self.sparse_y_true else y_true.float().argmax(self.axis)  # of yes and no there is no argmax
         answer = y_pred if self.sparse_y_pred else y_pred.argmax(self.axis)
         if truth.numel() != answer.numel():
             raise ConfigError(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepwell.core.errors import ConfigError, DataError, nearest
+from deepwell.keras.ops.placing import place
 
 DTYPES: dict[str, torch.dtype] = {
     "float16": torch.float16,
@@ -53,7 +54,8 @@ def is_tensor(x: Any) -> bool:
 def convert_to_tensor(x: Any, dtype: Dtype = None) -> Tensor:
     """x as a tensor; of Python's and numpy's float64 as float32 unless `dtype` says otherwise.
 
-    A tensor stays where it is; arrays are shared with where possible. Raises DataError for what is no numbers.
+    A tensor stays where it is; arrays are shared with where possible, and within a layer go to its device. Raises DataError for
+    what is no numbers.
     """
     wanted = torch_dtype(dtype)
     if isinstance(x, Tensor):
@@ -67,7 +69,7 @@ def convert_to_tensor(x: Any, dtype: Dtype = None) -> Tensor:
         tensor = _of_array(x)
     if wanted is None and tensor.dtype == torch.float64:
         wanted = torch.float32
-    return tensor if wanted is None else tensor.to(wanted)
+    return tensor.to(device=place(), dtype=wanted)
 
 
 def _of_array(x: Any) -> Tensor:
@@ -120,24 +122,24 @@ def stop_gradient(variable: Any) -> Tensor:
 
 def zeros(shape: Sequence[int] | int, dtype: Dtype = None) -> Tensor:
     """Zeros."""
-    return torch.zeros(shape, dtype=torch_dtype(dtype))
+    return torch.zeros(shape, dtype=torch_dtype(dtype), device=place())
 
 
 def ones(shape: Sequence[int] | int, dtype: Dtype = None) -> Tensor:
     """Ones."""
-    return torch.ones(shape, dtype=torch_dtype(dtype))
+    return torch.ones(shape, dtype=torch_dtype(dtype), device=place())
 
 
 def full(shape: Sequence[int] | int, fill_value: float, dtype: Dtype = None) -> Tensor:
     """One number everywhere; float32 unless said otherwise."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    return torch.full(sizes, fill_value, dtype=torch_dtype(dtype) or torch.float32)
+    return torch.full(sizes, fill_value, dtype=torch_dtype(dtype) or torch.float32, device=place())
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Dtype = None) -> Tensor:
     """Ones on the k-th diagonal: (N, M), M = N unless said."""
     columns = N if M is None else M
-    row, column = torch.arange(N).unsqueeze(1), torch.arange(columns).unsqueeze(0)
+    row, column = torch.arange(N, device=place()).unsqueeze(1), torch.arange(columns, device=place()).unsqueeze(0)
     return (column - row == k).to(torch_dtype(dtype) or torch.float32)
 
 
@@ -160,10 +162,11 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Dtyp
     """start, start + step, ... below stop; from 0 where only one number is given. Whole numbers give int32."""
     first, last = (0, start) if stop is None else (start, stop)
     whole = all(isinstance(number, int) for number in (first, last, step))
-    return torch.arange(first, last, step, dtype=torch_dtype(dtype) or (torch.int32 if whole else torch.float32))
+    kind = torch_dtype(dtype) or (torch.int32 if whole else torch.float32)
+    return torch.arange(first, last, step, dtype=kind, device=place())
 
 
 def linspace(start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Dtype = None) -> Tensor:
     """num numbers at equal distances, stop among them or not."""
     last = stop if endpoint or num == 0 else start + (stop - start) * (num - 1) / num
-    return torch.linspace(start, last, num, dtype=torch_dtype(dtype))
+    return torch.linspace(start, last, num, dtype=torch_dtype(dtype), device=place())

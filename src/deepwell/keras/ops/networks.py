@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from deepwell.keras.ops.conversion import Dtype, convert_to_tensor, floating, torch_dtype
+from deepwell.losses.named import NAMED
 from deepwell.losses.similarity import directions
 
 
@@ -123,6 +124,25 @@ def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float = 1e-12) 
     if order == 2:
         return directions(floating(x), axis, least=epsilon)
     return functional.normalize(floating(x), p=order, dim=axis, eps=epsilon)
+
+
+def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
+    """-sum of target ln output over the axis, not reduced further; target: distributions, such as one-hot."""
+    settings = {"from_logits": from_logits, "axis": axis}
+    return NAMED["categorical_crossentropy"].values(floating(target), floating(output), settings=settings)
+
+
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
+    """-ln of the output at the index that target is, not reduced."""
+    settings = {"from_logits": from_logits, "axis": axis}
+    truth = convert_to_tensor(target)
+    return NAMED["sparse_categorical_crossentropy"].values(truth, floating(output), settings=settings)
+
+
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
+    """-target ln output - (1 - target) ln(1 - output) of each element."""
+    truth, answer = floating(target).unsqueeze(-1), floating(output).unsqueeze(-1)
+    return NAMED["binary_crossentropy"].values(truth, answer, settings={"from_logits": from_logits})
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Dtype = None) -> Tensor:

@@ -29,6 +29,18 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return torch.mean(tensor, _axes(tensor, axis), keepdim=keepdims)
 
 
+def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The number in the middle; of two in the middle their mean."""
+    tensor = floating(x)
+    axes = tuple(a % tensor.ndim for a in _axes(tensor, axis))
+    rest = [a for a in range(tensor.ndim) if a not in axes]
+    lines = tensor.permute(*rest, *axes).reshape(*[tensor.shape[a] for a in rest], -1)
+    ordered = lines.sort(-1).values  # torch's own median takes the lower one of two
+    count = ordered.shape[-1]
+    found = (ordered[..., (count - 1) // 2] + ordered[..., count // 2]) / 2
+    return found.reshape([1 if a in axes else side for a, side in enumerate(tensor.shape)]) if keepdims else found
+
+
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Mean squared distances from the mean."""
     tensor = floating(x)

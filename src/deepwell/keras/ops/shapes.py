@@ -70,6 +70,16 @@ def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
     return torch.stack([convert_to_tensor(part) for part in x], dim=axis)
 
 
+def hstack(xs: Sequence[Any]) -> Tensor:
+    """One beside the other: along the second axis, or the only one."""
+    return torch.hstack([convert_to_tensor(x) for x in xs])
+
+
+def vstack(xs: Sequence[Any]) -> Tensor:
+    """One below the other: along the first axis; single lines become rows."""
+    return torch.vstack([convert_to_tensor(x) for x in xs])
+
+
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
     """The parts along an axis, which is gone. Raises ConfigError where there are not `num`."""
     parts = list(convert_to_tensor(x).unbind(axis))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepwell.core.errors import ConfigError, nearest
+from deepwell.keras.absent import finder
 from deepwell.keras.optimizers import schedules
 from deepwell.keras.optimizers.algorithms import (
     SGD,
@@ -25,6 +26,7 @@ __all__ = [
     "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "Muon", "Nadam", "Optimizer", "RMSprop", "deserialize",
     "get", "schedules", "serialize",
 ]  # fmt: skip
+__getattr__ = finder("optimizers", __all__)
 
 CLASSES: dict[str, type[Optimizer]] = {
     kind.__name__.lower(): kind for kind in (SGD, RMSprop, Adam, AdamW, Adagrad, Adadelta, Adamax, Nadam, Lion, Muon)

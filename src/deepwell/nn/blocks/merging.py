@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,10 @@ from deepwell.nn.layers.merging import Inner, Join, Merge
 
 @dataclass(frozen=True)
 class _Merge(Block, ABC):
-    """Element by element. way: see nn/layers/merging.py."""
+    """Element by element. way: see nn/layers/merging.py. A call may say without_mask: what comes out has none."""
 
     values: ClassVar[tuple[int, int | None]] = (2, None)
+    arguments: ClassVar[tuple[str, ...]] = ("without_mask",)
     way: ClassVar[str]
 
     def outcome(self, *shapes: Shape) -> tuple[Shape, ...]:
@@ -37,6 +39,12 @@ class _Merge(Block, ABC):
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""
         return Merge(self.way)
+
+    def run(
+        self, module: nn.Module, values: tuple[Tensor, ...], masks: tuple[Mask, ...], arguments: Mapping[str, Any]
+    ) -> tuple[tuple[Tensor, ...], tuple[Mask, ...]]:
+        """See Block."""
+        return super().run(module, values, (None,) * len(values) if arguments.get("without_mask") else masks, {})
 
     def mask(self, module: nn.Module, values: tuple[Tensor, ...], masks: tuple[Mask, ...]) -> Mask:
         """Where any value is there, if all have masks; else none."""

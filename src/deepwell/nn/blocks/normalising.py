@@ -163,8 +163,6 @@ class GroupNormalization(Block):
 class UnitNormalization(Block):
     """Each example over its length, along `axis`. The same shape."""
 
-    passes_mask: ClassVar[bool] = False
-
     axis: Axes = -1
 
     def __post_init__(self) -> None:
