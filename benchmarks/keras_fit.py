@@ -15,12 +15,12 @@ import sys
 import time
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
 
+import keras
 from benchmarks.datasets import Arrays
 from benchmarks.workloads import RATE, WORKLOADS, Workload
+from keras import layers
 
 WIDTH, HEADS, LAYERS = 128, 4, 4
 

@@ -3,11 +3,10 @@
 Run it: python examples/mnist_convnet.py
 """
 
-from deepwell.keras.utils import to_categorical
-
 import deepwell as tf
 from deepwell.keras import layers, models
 from deepwell.keras.datasets import mnist
+from deepwell.keras.utils import to_categorical
 
 print("version", tf.__version__)
 

@@ -3,10 +3,9 @@
 Run it: python examples/reviews_lstm.py
 """
 
-from deepwell.keras.utils import pad_sequences
-
 from deepwell import keras
 from deepwell.keras import layers
+from deepwell.keras.utils import pad_sequences
 
 WORDS, LENGTH = 10000, 100
 (x_train, y_train), (x_test, y_test) = keras.datasets.imdb.load_data(num_words=WORDS)
