@@ -78,6 +78,12 @@ def test_from_data_to_answers(trained: Path, tmp_path: Path, deepwell: CommandLi
         assert float(row["label.probability"]) == max(shares)
 
 
+def test_evaluate_asks_for_labelled_rows_where_they_are_needed(trained: Path, deepwell: CommandLine) -> None:
+    said = deepwell("evaluate", trained)
+    assert said.code == 2
+    assert said.err == ("error: this model is measured on labelled rows\n  repair: name a file or folder with them\n")
+
+
 def test_evaluate_prints_scores_or_json(own_run: Path, trained: Path, deepwell: CommandLine) -> None:
     words = ["evaluate", own_run, data_of(trained)]
     said = deepwell(*words)

@@ -32,7 +32,23 @@ def test_it_wins_and_blocks_at_once():
     assert wins.policy[0].argmax() == game.move("c3")
     blocks = search(game, after(game, "a3 b2 b3"), blind, Planning(200))
     assert game.name_of(int(blocks.actions[0])) == "c3"
-    assert wins.value[0] > 0 > search(game, after(game, "a3 b2 b3 a1"), blind, Planning(200)).value[0] - 1
+
+
+@pytest.mark.parametrize("simulations", [7, 24, 63, 126, 500])
+def test_a_won_position_is_worth_a_win_however_many_other_moves_are_looked_at(simulations):
+    game = ConnectFour()
+    found = search(game, after(game, "1 2 1 2 1 2"), blind, Planning(simulations, 7))
+    assert game.name_of(int(found.actions[0])) == "1"
+    assert found.value[0] == 1.0
+    assert found.average[0] < 0.9  # of all visits, most of which the halving makes to other moves
+    lost = search(game, after(game, "4 1 3 1 5"), blind, Planning(500, 7))  # 2 and 6 are both open
+    assert lost.value[0] < -0.9
+
+
+def test_the_average_is_the_mean_of_the_position_and_of_all_that_was_seen_below_it():
+    game = ConnectFour()
+    # By hand: 7 leaves, one of which is won; they and the position itself, promised 0, make 8.
+    assert search(game, after(game, "1 2 1 2 1 2"), blind, Planning(7, 7)).average[0] == pytest.approx(1 / 8)
 
 
 def test_a_long_search_plays_as_well_as_looking_at_everything():

@@ -8,7 +8,9 @@ import deepwell as dw
 from deepwell.core.errors import BundleError, DataError
 from deepwell.core.fields import Field, Schema
 from deepwell.core.table import Table
+from deepwell.families import judging
 from deepwell.families.judging import BLOCKS, WIDTH, JudgedPictures, found, seen, trained
+from deepwell.families.watching import Watched
 
 SCHEMA = Schema((Field("image", "image"), Field("label", "category")))
 
@@ -68,11 +70,25 @@ def test_a_pipeline_has_a_judge_after_fitting_and_stores_only_how_it_is_built():
     pipeline = fitted()
     assert pipeline.judge_ is not None
     assert not any(p.requires_grad for p in pipeline.judge_.parameters())
-    assert len(pipeline.training_) == len(pipeline.seen_) == 200
     assert pipeline.sizes()["image.judge"] == (1, 12, 12, WIDTH, BLOCKS, 3)  # two classes and none
     again = JudgedPictures(SCHEMA, "image", "label", 64).restore(pipeline.state())
     assert again.judge_ is None
     assert again.sizes() == pipeline.sizes()
+
+
+def test_pictures_are_looked_up_among_all_training_pictures_up_to_a_cap(monkeypatch):
+    pipeline = fitted()
+    encoded = pipeline.encode(table())
+    pipeline.watched_ = Watched(encoded, {"noise": np.zeros((1, 4), np.float32)}, (1, 12, 12))
+    own = encoded.columns["image"]
+    near, looked = pipeline.nearest(own[[199, 3, 120]])
+    assert looked == 200
+    assert np.array_equal(near, own[[199, 3, 120]])
+    monkeypatch.setattr(judging, "LOOKED_THROUGH", 2)
+    pipeline.watched_ = Watched(encoded, {"noise": np.zeros((1, 4), np.float32)}, (1, 12, 12))
+    near, looked = pipeline.nearest(own[[199, 0]])
+    assert looked == 2
+    assert np.array_equal(near, own[[199, 0]])  # spread evenly: the first and the last
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from deepwell.core import config
 from deepwell.core.batch import Batch
 from deepwell.core.errors import DataError
 from deepwell.core.fields import Schema
+from deepwell.core.game import Game
 from deepwell.core.keys import Key
 from deepwell.core.table import Part, Table
 from deepwell.data.pipeline import FieldPipeline
@@ -147,6 +148,31 @@ def test_openings_are_different_and_played_with_both_colours():
     assert len(np.unique(batch.arrays["opening"][:100], axis=0)) == 100
     assert np.array_equal(batch.arrays["opening"][:100], batch.arrays["opening"][100:])
     assert np.array_equal(examples.units[:100], examples.units[100:])
+    assert len(np.unique(examples.units)) == 100
+
+
+def test_games_from_the_same_opening_are_one_unit():
+    examples = task(game="tic_tac_toe").examples(Part("test", Table({})), FieldPipeline(Schema()))
+    opening = examples.take(np.arange(200), Key(0)).arrays["opening"]
+    assert len(np.unique(examples.units)) == 9  # one random ply, nine cells
+    for unit in range(9):
+        assert len(np.unique(opening[examples.units == unit], axis=0)) == 1
+
+
+@pytest.mark.parametrize(("plies", "openings"), [(4, 100), (9, 16), (40, 16)])
+def test_openings_are_shorter_where_no_game_goes_on_for_so_long(plies, openings):
+    class Short(TicTacToe):
+        opening = plies
+
+    class Mine(SelfPlay):
+        def rules(self):
+            return Short()
+
+    examples = Mine(Schema(), SelfPlayConfig()).examples(Part("test", Table({})), FieldPipeline(Schema()))
+    states = examples.take(np.arange(200), Key(0)).arrays["opening"]
+    assert examples.count == 200
+    assert np.isnan(Short().outcome(states)).all()
+    assert len(np.unique(examples.units)) >= openings
 
 
 def test_games_are_scored_against_every_opponent():
@@ -207,3 +233,13 @@ def test_rules_that_contradict_themselves_stop_the_run_in_words():
 
     with pytest.raises(DataError, match=r"contradict themselves.*not over after 3 plies"):
         Mine(Schema(), SelfPlayConfig()).examples(Part("train", Table({})), FieldPipeline(Schema()))
+
+
+def test_rules_that_cannot_be_made_are_refused_in_words():
+    class Half(Game):
+        actions = 3
+
+    for rules, words in ((Half, "cannot be made: .*abstract"), (dict, "are a dict, not a Game")):
+        mine = type("Mine", (SelfPlay,), {"rules": lambda self, rules=rules: rules()})
+        with pytest.raises(DataError, match=words):
+            mine(Schema(), SelfPlayConfig()).examples(Part("train", Table({})), FieldPipeline(Schema()))

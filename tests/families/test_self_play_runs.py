@@ -37,6 +37,19 @@ def test_the_record_has_points_against_every_opponent_and_the_bundle_answers_as_
     assert dw.load(str(run.directory.model)).predict().csv() == first.csv()
 
 
+def test_it_is_measured_again_without_data(run, tmp_path):
+    again = dw.evaluate(str(run.directory.model))
+    assert [score.name for score in again.scores] == list(run.scores)
+    assert {score.n for score in again.scores} == {9}
+    ours = {score.name: score.value for score in again.scores}
+    assert ours == pytest.approx({name: score.value for name, score in run.scores.items()})
+    (tmp_path / "rows.csv").write_text("moves,move\n1,2\n")
+    with pytest.raises(DataError, match="measured by what it makes itself"):
+        dw.evaluate(str(run.directory.model), str(tmp_path / "rows.csv"))
+    said = repr(dw.compare(str(run.directory.model), str(run.directory.model)))
+    assert "200 games from 9 openings, both colours: the first is +0 Elo stronger" in said
+
+
 def test_the_same_command_gives_the_same_weights(run, tmp_path):
     again = train(tmp_path, 6)
     ours, theirs = (r.model.contents.weights for r in (run, again))

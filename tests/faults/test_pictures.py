@@ -67,6 +67,7 @@ def test_bad_pictures_among_good_ones_are_left_out_and_listed(tmp_path: Path, tr
 def test_a_folder_with_one_class_is_refused(tmp_path: Path, refused: Refused) -> None:
     said = refused(folder(tmp_path / "data", ("cat",)))
     assert "the target column 'label' has the same value 'cat' in all 30 rows" in said
+    assert "--role label=ignore" in said
     assert str(tmp_path / "data") in said
 
 

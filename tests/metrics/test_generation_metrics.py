@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from deepwell.core.keys import Key
+from deepwell.evaluation import intervals
 from deepwell.metrics import generation
 
 
@@ -19,6 +21,20 @@ def test_the_distance_of_normal_distributions_by_scipy():
     root = np.real(sqrtm(c1 @ c2))
     theirs = ((real.mean(0) - made.mean(0)) ** 2).sum() + np.trace(c1 + c2 - 2 * root)
     assert generation.frechet_distance().value(columns(real, made)) == pytest.approx(theirs, rel=1e-6)
+
+
+def test_rows_sorted_by_class_are_compared_across_all_classes():
+    # Of three classes, two are made wrongly: a third of the pictures is right, in whichever order they come.
+    draws = np.random.default_rng(0)
+    real = draws.normal(size=(3_000, 8)) + np.repeat([0, 20, 40], 1_000)[:, None]
+    wrong = np.arange(3_000)[:, None] >= 1_000
+    given = columns(real, real + 0.01 + 500 * wrong)
+    for metric in (generation.precision(), generation.recall()):
+        assert metric.value(given) == pytest.approx(1 / 3, abs=0.01)
+        only_first = (np.arange(3_000) < 1_000).astype(float)[None]
+        assert metric.finish(given, only_first)[0] > 0.98  # weights stay with their pictures
+        assert intervals.score(metric, given, None, Key(0)).n == 1_000
+    assert intervals.score(generation.frechet_distance(), given, None, Key(0)).n == 3_000
 
 
 def test_the_distance_by_hand_in_one_dimension():

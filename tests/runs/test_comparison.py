@@ -8,6 +8,7 @@ import pytest
 import deepwell as dw
 from deepwell.core.errors import DataError
 from deepwell.core.table import Table
+from deepwell.runs import comparison
 
 SMALL = {"games": "8", "simulations": "4", "search": "16", "depth": "1", "batch_size": "16", "capacity": "512"}
 
@@ -49,6 +50,16 @@ def test_only_rows_that_both_can_use_count(models):
     odd = rows(50, 7)
     odd = odd.with_columns({"label": np.where(np.arange(50) < 5, "perhaps", odd["label"]).astype(object)})
     assert dw.compare(*models, odd).rows == 45
+
+
+def test_judges_differ_by_more_than_rounding():
+    judge = np.linspace(-1, 1, 9, dtype=np.float32)
+    one = {"judge.w": judge, "w": judge}
+    assert not comparison._judged_apart(one, {"judge.w": np.nextafter(judge, 2), "w": judge + 1})
+    assert not comparison._judged_apart({"w": judge}, {"w": judge + 1})
+    assert comparison._judged_apart(one, {"judge.w": judge + np.float32(0.01), "w": judge})
+    assert comparison._judged_apart(one, {"judge.w": judge[:4], "w": judge})
+    assert comparison._judged_apart(one, {"w": judge})
 
 
 def test_models_without_a_match_need_rows(models):

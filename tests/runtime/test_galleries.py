@@ -106,7 +106,27 @@ def test_too_many_pictures_for_one_file_are_refused():
 
 
 def test_in_words_a_picture_is_told_by_its_size():
-    assert words(answers(1)) == ["image: 5 x 4 pixels (--out x.png writes them)"]
+    assert words(answers(1)) == ["image: 5 x 4 pixels (`deepwell predict` with --out x.png writes it)"]
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.JPEG", "x.webp", "x.tif"])
+def test_pictures_are_not_written_in_another_form(tmp_path, name):
+    with pytest.raises(UsageError, match=r"pictures are written as \.png") as error:
+        write(tmp_path / name, answers(2))
+    assert ".png" in error.value.repair
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg"])
+def test_numbers_are_not_written_under_the_name_of_a_picture(tmp_path, name):
+    fields = (Field("y", "number"), Field(PROBLEM, "text"))
+    numbers = Answers(Table({"y": np.zeros(2), PROBLEM: np.full(2, "", object)}), Schema(fields))
+    with pytest.raises(UsageError, match="these answers are no pictures") as error:
+        write(tmp_path / name, numbers)
+    assert error.value.repair == "name a .csv or .json file"
+    assert not list(tmp_path.iterdir())
+    write(tmp_path / "x", numbers)
+    assert (tmp_path / "x").read_text().startswith("y")
 
 
 def test_answers_without_pictures_have_no_gallery():

@@ -15,6 +15,7 @@ from deepwell.core.task import Sizes
 from deepwell.families.judging import judge
 from deepwell.families.watching import NEVER
 from deepwell.nn.networks.adversaries import Adversaries
+from deepwell.runtime.wording import words
 from deepwell.tasks.image_generation import FEW, MARK, Asked, GenerationConfig, ImageGeneration
 
 TARGET = Schema((Field("image", "image"), Field("label", "category", "target")))
@@ -123,12 +124,31 @@ def test_more_pictures_begin_with_the_same_ones(run):
         assert np.abs(one.astype(int) - other.astype(int)).max() <= 1  # another batch, another order of sums
 
 
+def test_in_words_a_picture_is_told_with_its_class_where_that_was_not_asked_for(run):
+    told = words(run.model.predict(None, Asked(n=2)))
+    assert [lines.splitlines()[1] for lines in told] == ["label: across", "label: down"]
+    assert "label" not in words(run.model.predict(None, Asked(n=1, label="down")))[0]
+
+
+def test_models_of_different_judges_are_not_compared(run, tmp_path):
+    demo = ImageGeneration.demo(1)
+    options = {"task": "image_generation", "target": "label", "steps": 1, "device": "cpu", "sinks": ()}
+    other = dw.train(demo.take(np.arange(200)), **options, out=str(tmp_path))
+    rows = demo.take(np.arange(40))
+    with pytest.raises(DataError, match="judged by different networks"):
+        dw.compare(str(run.path), str(other.path), rows)
+    same = dw.compare(str(run.path), str(run.path), rows)
+    assert same.differences[0].value == 0
+
+
 def test_what_cannot_be_asked_for_is_refused(run):
     with pytest.raises(ConfigError, match="there is no class 'dwon'; did you mean 'down'") as error:
         run.model.predict(None, Asked(label="dwon"))
     assert error.value.repair == "the classes are across, down"
     with pytest.raises(ConfigError, match="at least 2; got between 1"):
         run.model.predict(None, Asked(between=1))
+    with pytest.raises(ConfigError, match="10,000,000 pictures at once are too many; at most 100,000 can be made"):
+        run.model.predict(None, Asked(n=100_000, between=100))
     with pytest.raises(ConfigError, match="n must be a whole number from 1 to 100000; got 0"):
         knobs.make(Asked, {"n": 0})
 
@@ -148,8 +168,11 @@ def test_the_record_has_distances_nearest_pictures_and_the_same_codes_over_time(
     names = [e["name"] for e in run.events if e["event"] == "baseline"]
     assert len(names) == 2
     assert "moved by a pixel" in names[1]
+    kinds = [e["kind"] for e in run.events if e["event"] == "baseline"]
+    assert kinds == ["trivial", "reference"]
+    assert "moved by a pixel" not in run.verdict  # training pictures are not worth using instead
     near, grown = (e for e in run.events if e["event"] == "examples")
-    assert [c["name"] for c in near["columns"]] == ["made", "most like it of the training pictures"]
+    assert [c["name"] for c in near["columns"]] == ["made", "most like it of 1,280 training pictures"]
     assert [c["name"] for c in grown["columns"]] == ["step 0", "step 30", "in the end, averaged"]
     assert all("png" in cell for event in (near, grown) for row in event["rows"] for cell in row)
 

@@ -246,7 +246,9 @@ def _reading(parser: argparse.ArgumentParser) -> None:
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="run directory or .well file")
-    parser.add_argument("data", help="file or folder with labelled rows")
+    parser.add_argument(
+        "data", nargs="?", help="file or folder with labelled rows; none for models that learnt without data"
+    )
     parser.add_argument(
         "--map", action="append", metavar="...", help="'OLD -> NEW': rename a label; may be given again"
     )

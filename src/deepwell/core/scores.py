@@ -28,6 +28,7 @@ class Metric:
         trials: for a share between 0 and 1: columns -> how many examples' worth of yes/no outcomes stand behind it, i.e.
             one over the most that a single example can move it (accuracy: all examples; area under the curve: those of
             the rarer class). Intervals need it at 0 and 1, where resampling shows no spread. None: not such a share.
+        looked: columns -> how many examples are looked at, where it is not all of them: this is the number that is told.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Metric:
     direction: Literal["higher", "lower"]
     finish: Finish
     trials: Callable[[Columns], float] | None = None
+    looked: Callable[[Columns], int] | None = None
 
     def value(self, columns: Columns) -> float:
         """The plain value over all examples."""

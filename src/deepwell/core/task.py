@@ -155,9 +155,9 @@ class Update:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the network has to beat. It is fitted on the training examples and answers as a Runner of the same calls.
+    """What the network has to beat. Fitted on training examples, it answers as Runner. fit: (examples, pipeline, key) -> Runner.
 
-    kind: "trivial" (majority, mean, repeat last) or "classical" (linear, boosting). fit: (examples, pipeline, key) -> Runner.
+    kind: "trivial" (majority, mean), "classical" (linear, boosting), or "reference": shown and compared, but never recommended.
     """
 
     name: str

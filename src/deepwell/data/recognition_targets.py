@@ -90,7 +90,8 @@ def check_target(seen: Look, field: Field, table: Table, tested: bool = True) ->
         raise DataError(
             f"the target column {name!r} has the same value {seen.keys[0]!r} in all {seen.present:,} rows, "
             "so there is nothing to learn",
-            repair="choose another --target, or read the files that hold the other values too",
+            repair="choose another --target, or read the files that hold the other values too; "
+            f"where none is needed, as to make more pictures, --role {name}=ignore",
         )
     if field.kind != "category":
         return

@@ -48,12 +48,15 @@ class Planning:
 class Found:
     """What a search found. actions: (n,) the move to play. policy: (n, A) the improved policy, what a network is trained to.
 
-    value: (n,) of the positions, by the search. visits: (n, A).
+    value: (n,) of the positions, by what was seen after the move to play: what an answer says. average: (n,) by all that was
+    seen, many visits to worse moves among them, so that it is no estimate of the value under best play: what self-play mixes
+    into the results that it learns. visits: (n, A).
     """
 
     actions: Actions
     policy: Floats
     value: Floats
+    average: Floats
     visits: NDArray[np.int32]
 
 
@@ -73,8 +76,10 @@ def search(
     improved = tree.improved(np.arange(len(states)), np.zeros(len(states), np.int64))
     tried = np.where(visits == visits.max(axis=1, keepdims=True), noise + improved, NEVER)
     policy = _softmax(improved)
-    mean = tree.totals[:, ROOT].sum(axis=1) + tree.values[:, ROOT]
-    return Found(tried.argmax(axis=1), policy, mean / (1 + visits.sum(axis=1)), visits)
+    actions, rows, totals = tried.argmax(axis=1), np.arange(len(states)), tree.totals[:, ROOT]
+    value = totals[rows, actions] / visits[rows, actions]
+    average = (totals.sum(axis=1) + tree.values[:, ROOT]) / (1 + visits.sum(axis=1))
+    return Found(actions, policy, value, average, visits)
 
 
 class _Tree:

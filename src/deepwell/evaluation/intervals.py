@@ -95,8 +95,9 @@ def replicate(
     for metric in metrics:
         trials = metric.trials(columns) if metric.trials else None
         plain = trials == count == number
+        behind = number if metric.looked is None else min(number, metric.looked(columns))
         found[metric.name] = Replicates(
-            metric, metric.value(columns), np.concatenate(resampled[metric.name]), number, trials, plain
+            metric, metric.value(columns), np.concatenate(resampled[metric.name]), behind, trials, plain
         )
     return found
 

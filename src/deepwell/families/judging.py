@@ -28,6 +28,7 @@ from deepwell.core.task import Loss, Sizes
 from deepwell.data.fields.image import Image
 from deepwell.data.pipeline import FieldPipeline
 from deepwell.families.watching import Watched
+from deepwell.metrics.generation import distances
 from deepwell.tracking.directory import sealed
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ WIDTH, BLOCKS = 16, 1
 """Of a judge that is trained here: see PictureShape."""
 FEWEST = 50
 """Pictures without which nothing can be learnt."""
-REMEMBERED = 2_000
-"""Training pictures that stay in memory, to look made ones up in."""
+LOOKED_THROUGH = 100_000
+"""The most training pictures that made ones are looked up in."""
 TURNS = 4
 AT_ONCE = 256
 Spec = tuple[int, int, int, int, int, int]
@@ -54,9 +55,8 @@ class JudgedPictures(FieldPipeline):
 
     label: the column of classes, an input; empty: none. side: longest side of the pictures. judge: path of a bundle or run whose
     encoder judges; empty: one is trained.
-    Attributes, only after `fit`, not part of the state: judge_, the trained module; training_ (n, c, h, w) uint8, some training
-    pictures, and seen_ (n, f), what the judge sees in them; watched_, the training examples with what they have seen. spec_: what
-    the judge is built from, part of the state.
+    Attributes, only after `fit`, not part of the state: judge_, the trained module; watched_, the training examples with what
+    they have seen. spec_: what the judge is built from, part of the state.
     """
 
     def __init__(self, schema: Schema, picture: str, label: str, side: int, judge: str = "") -> None:
@@ -64,9 +64,8 @@ class JudgedPictures(FieldPipeline):
         self.picture, self.label, self.path = picture, label, judge
         self.judge_: Judge | None = None
         self.spec_: Spec = (1, side, side, WIDTH, BLOCKS, TURNS)
-        self.training_ = np.zeros((0, 1, 1, 1), np.uint8)
-        self.seen_ = np.zeros((0, 1), np.float32)
         self.watched_: Watched | None = None
+        self._features: tuple[Watched, NDArray[np.float32]] | None = None
         self._known = f"{picture}.judge"
 
     def fit(self, table: Table) -> JudgedPictures:
@@ -85,10 +84,25 @@ class JudgedPictures(FieldPipeline):
         self.judge_, self.spec_ = ready or (None, (*size, WIDTH, BLOCKS, classes))
         if self.judge_ is None:
             self.judge_ = trained(pictures, labels, self.spec_)
-        some = np.linspace(0, len(pictures) - 1, min(REMEMBERED, len(pictures))).astype(np.int64)
-        self.training_ = pictures[some]
-        self.seen_ = seen(self.judge_, self.training_)
         return self
+
+    def nearest(self, pictures: NDArray[Any]) -> tuple[NDArray[np.uint8], int]:
+        """For each picture (n, c, h, w) the training picture most like it to the judge, and how many were looked through.
+
+        Only in the process that trained, where the judge and the training examples are at hand. What the judge sees in training
+        pictures is kept, so that a second call is quick.
+        """
+        network, examples = cast("Judge", self.judge_), cast(Watched, self.watched_)
+        count = examples.count or 0
+        rows = np.linspace(0, count - 1, min(LOOKED_THROUGH, count)).astype(np.int64)
+
+        def taken(some: NDArray[np.int64]) -> NDArray[np.uint8]:
+            return cast("NDArray[np.uint8]", examples.take(some, KEY).arrays[self.picture])
+
+        if self._features is None or self._features[0] is not examples:
+            parts = [seen(network, taken(rows[at : at + AT_ONCE])) for at in range(0, len(rows), AT_ONCE)]
+            self._features = examples, np.concatenate(parts)
+        return taken(rows[distances(seen(network, pictures), self._features[1]).argmin(axis=1)]), len(rows)
 
     def sizes(self) -> Mapping[str, tuple[int, ...]]:
         """Those of the fields, and `PICTURE.judge`: what the judge is built from."""

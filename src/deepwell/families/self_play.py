@@ -27,7 +27,7 @@ from deepwell.core.config import Knob
 from deepwell.core.errors import DataError
 from deepwell.core.examples import Examples, RowExamples
 from deepwell.core.fields import Field, Schema
-from deepwell.core.game import Actions, Game, States, contradiction, played_on
+from deepwell.core.game import TROUBLE, Actions, Game, States, contradiction, played_on
 from deepwell.core.keys import Key
 from deepwell.core.runner import Emit, Runner
 from deepwell.core.scores import Columns, Metric
@@ -77,7 +77,12 @@ class SelfPlay(Task):
     @functools.cached_property
     def game(self) -> Game:
         """The game, once its rules were found to keep their word. Raises DataError for rules that contradict themselves."""
-        game = self.rules()
+        try:
+            game = self.rules()
+        except TROUBLE as error:  # such as a method that is missing
+            raise DataError(f"the rules of {self.name()} cannot be made: {type(error).__name__}: {error}") from error
+        if not isinstance(game, Game):
+            raise DataError(f"the rules of {self.name()} are a {type(game).__name__}, not a Game")
         wrong = contradiction(game, CHECK)
         if wrong:
             raise DataError(f"the rules of {type(game).__name__} contradict themselves: {wrong}")
@@ -97,26 +102,37 @@ class SelfPlay(Task):
         return None
 
     def examples(self, part: Part, pipeline: Pipeline) -> Examples:
-        """Training: what self-play makes. Test: random openings, each with both colours. The other parts are empty."""
+        """Training: what self-play makes. Test: random openings, each with both colours. The other parts are empty.
+
+        A unit is an opening: games that begin alike are no news to each other.
+        """
         if part.name == "train":
             self._made = SelfPlayed(self.game, self.knobs)
             return self._made
         count = OPENINGS if part.name == "test" else 0
         opening = self._openings(count)
         first = np.repeat([True, False], count)
-        units = np.tile(np.arange(count), 2)
+        different = len(np.unique(opening, axis=0))
+        units = np.tile(np.arange(count) % max(different, 1), 2)
         arrays = {"opening": whole(np.concatenate([opening, opening])), "first": first}
         return RowExamples(Encoded(arrays, np.arange(2 * count)), units)
 
     def _openings(self, count: int) -> States:
-        """Different positions after Game.opening random plies in which the game goes on, as far as there are so many."""
-        if not count:
-            return self.game.start(0)
-        made = played_on(self.game, self.game.start(16 * count), CHECK.fold("openings"), self.game.opening)
-        going = made[np.isnan(self.game.outcome(made))]
+        """Different positions after Game.opening random plies in which the game goes on; where there are fewer, they come again.
+
+        Where no game goes on after so many plies, they are fewer.
+        """
+        going = self.game.start(0)
+        for plies in range(self.game.opening, -1, -1):
+            made = played_on(self.game, self.game.start(16 * count), CHECK.fold("openings"), plies)
+            going = made[np.isnan(self.game.outcome(made))]
+            if len(going) or not count:
+                break
+        if not len(going):
+            return going
         _, places = np.unique(going.reshape(len(going), -1), axis=0, return_index=True)
         different = going[np.sort(places)]
-        return np.resize(different, (count, *different.shape[1:])) if len(different) else going
+        return np.resize(different, (count, *different.shape[1:]))
 
     # network ---------------------------------------------------------------------------------------------------------
     def size(self, sizes: Sizes) -> str:

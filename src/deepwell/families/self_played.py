@@ -100,7 +100,7 @@ class SelfPlayed(Examples):
         found = search(game, live["now"], judge, self._planning, key.fold("gumbel").numpy())
         rows, at = np.arange(len(live["now"])), live["plies"]
         live["states"][rows, at], live["policies"][rows, at] = live["now"], found.policy
-        live["values"][rows, at] = found.value
+        live["values"][rows, at] = found.average
         live["now"] = game.apply(live["now"], found.actions)
         live["plies"] = at + 1
         outcome = game.outcome(live["now"])

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deepwell.core.batch import IntArray
 from deepwell.core.scores import Columns, Metric
 
 Floats = NDArray[np.float64]
 NEIGHBOURS = 3
 MOST_COMPARED = 1_000
-"""Pictures of either side between which all distances are taken, anew for every hundred or so resamples."""
+"""Pictures of either side between which all distances are taken, anew for every hundred or so resamples: spread over all."""
 FLAT = 1e-9
 """Directions in which features vary less than this share of the most are left out of an inverse."""
 
@@ -56,16 +57,23 @@ def recall() -> Metric:
 
 def _within(name: str, home: str, guest: str) -> Metric:
     def finish(columns: Columns, weights: Floats) -> Floats:
-        owners, guests = (np.asarray(columns[side], np.float32)[:MOST_COMPARED] for side in (home, guest))
+        compared = _compared(len(columns[guest]))
+        owners, guests = (np.asarray(columns[side], np.float32)[compared] for side in (home, guest))
         apart = distances(owners, owners)
         reach = np.partition(apart, min(NEIGHBOURS, len(apart) - 1), axis=1)[:, min(NEIGHBOURS, len(apart) - 1)]
         inside = np.any(distances(guests, owners) <= reach, axis=1)
-        some = weights[:, : len(inside)]
+        some = weights[:, compared]
         return np.asarray((some @ inside) / some.sum(axis=1))
 
-    return Metric(
-        name, "share", "higher", finish, trials=lambda columns: float(min(MOST_COMPARED, len(columns[guest])))
-    )
+    def looked(columns: Columns) -> int:
+        return min(MOST_COMPARED, len(columns[guest]))
+
+    return Metric(name, "share", "higher", finish, trials=lambda columns: float(looked(columns)), looked=looked)
+
+
+def _compared(count: int) -> IntArray:
+    """At most MOST_COMPARED of so many lines, spread evenly over all, since lines may be sorted by class."""
+    return np.linspace(0, count - 1, min(MOST_COMPARED, count)).astype(np.int64)
 
 
 def distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:

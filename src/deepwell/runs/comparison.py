@@ -24,9 +24,11 @@ from deepwell.runs.reopen import Evaluation, counted
 from deepwell.runtime.batches import KEY
 from deepwell.runtime.predictor import Predictor, load
 from deepwell.tracking.directory import sealed
-from deepwell.tracking.text import number
+from deepwell.tracking.text import number, plural
 
 BETTER = {"network": "first", "baseline": "second", "neither": "neither"}
+JUDGE = "judge."
+"""Weights of this prefix measure answers and give none: a network inside the model that judges what the others make."""
 WORDS = {"first": "the first is better", "second": "the second is better", "neither": "not distinguishable"}
 
 
@@ -74,6 +76,11 @@ def compare(
         )
     if data is None:
         return _match(one, two)
+    if _judged_apart(one.contents.weights, two.contents.weights):
+        raise DataError(
+            "the two models were judged by different networks, so their scores cannot be compared",
+            repair="train both with the same judge, such as with --set judge=MODEL (a model that classifies such pictures)",
+        )
     tables = [_read(model, data, maps or {}, reading or {}) for model in (one, two)]
     examples = [m.task.examples(Part("test", t), m.pipeline) for m, t in zip((one, two), tables, strict=True)]
     used = [np.arange(e.count or 0) if e.rows is None else np.asarray(e.rows) for e in examples]
@@ -86,6 +93,14 @@ def compare(
     shared = [m for m in metrics[0] if m.name in {other.name for other in metrics[1]}]
     told = _told(shared, [{m.name: m for m in metrics[1]}[m.name] for m in shared], columns, chosen)
     return replace(told, note=_opened((first, second), tables, (told.first, told.second)))
+
+
+def _judged_apart(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Whether the judges inside two models differ, by more than rounding; False where neither has one."""
+    first, second = ({n: w for n, w in side.items() if n.startswith(JUDGE)} for side in (one, two))
+    if first.keys() != second.keys() or any(first[n].shape != second[n].shape for n in first):
+        return True
+    return not all(np.allclose(first[n], second[n], rtol=1e-5, atol=1e-6) for n in first)
 
 
 def _read(model: Predictor, data: Any, maps: Mapping[str, str], reading: Mapping[str, Any]) -> Table:
@@ -135,8 +150,7 @@ def _match(one: Predictor, two: Predictor) -> Comparison:
     metric = Metric("points", "share", "higher", lambda c, w: np.asarray((w @ c["points"]) / w.sum(axis=1)))
     sides = [{"points": points}, {"points": 1 - points}]
     stronger = elo(float(points.mean()), len(points))
-    note = (
-        f"{len(points)} games from {len(points) // 2} openings, both colours: the first is {stronger:+.0f} Elo stronger"
-    )
+    openings = len(points) // 2 if examples.units is None else len(np.unique(examples.units))
+    note = f"{len(points)} games from {plural(openings, 'opening')}, both colours: the first is {stronger:+.0f} Elo stronger"
     told = _told([metric], [metric], sides, [examples, examples])
     return Comparison(told.first, told.second, told.differences, len(points), note)

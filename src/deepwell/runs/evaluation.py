@@ -94,7 +94,8 @@ def evaluate(
         measured = measure(task, runner, examples, pipeline, without=(".logits",))
         theirs = intervals.replicate(metrics, measured, examples.units, key, resamples)
         differences = [intervals.difference(ours[m.name], theirs[m.name]) for m in metrics]
-        primary[baseline.name] = differences[0]
+        if baseline.kind != "reference":
+            primary[baseline.name] = differences[0]
         of = {"name": baseline.name, "kind": baseline.kind, "notes": list(getattr(runner, "notes", ()))}
         scores_of = [intervals.interval(theirs[m.name]).to_json() for m in metrics]
         compared = {"scores": scores_of, "differences": [d.to_json() for d in differences]}

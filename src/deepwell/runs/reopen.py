@@ -61,7 +61,12 @@ def evaluate(
     model = sealed(path)
     predictor = load(model, task)
     predictor.reading = reread(predictor.reading, reading)
-    table = predictor.read(data, targets=True)
+    alone = not predictor.task.asks_rows and not predictor.schema.fields  # it makes its own data, such as games
+    if alone and data is not None:
+        raise DataError("this model is measured by what it makes itself", repair="name no data")
+    if data is None and not alone:
+        raise DataError("this model is measured on labelled rows", repair="name a file or folder with them")
+    table = Table({}) if alone else predictor.read(data, targets=True)
     if maps:
         table = renamed(table, [t.name for t in predictor.schema.targets], maps)
     scores, rejected = predictor.measured(table)

@@ -29,6 +29,7 @@ from deepwell.core.fields import Field
 from deepwell.core.table import Column, ImageFile
 from deepwell.data import drawing
 from deepwell.data.fields import pictures
+from deepwell.data.sources.pictures import SUFFIXES
 from deepwell.runtime import galleries
 from deepwell.runtime.answers import PROBLEM, ROW, Answers
 from deepwell.runtime.wording import as_json
@@ -46,7 +47,8 @@ def write(path: str | Path, answers: Answers, question: Any = None) -> None:
     suffix that is no file yet.
 
     question: what was asked about, as it was given: a path, several, or data in memory. Raises UsageError where a file of it
-    would be overwritten, or a folder be written into it, RunError where the disk does not take it.
+    would be overwritten, or a folder be written into it, and for a picture's name that no picture can be written to; RunError
+    where the disk does not take it.
     """
     target = Path(path)
     pictures_made = galleries.made(answers)
@@ -59,12 +61,24 @@ def write(path: str | Path, answers: Answers, question: Any = None) -> None:
         write_file(target, galleries.grid(answers, pictures_made))
     elif target.is_dir() or named:
         _folder(target, answers, _paths(question))
+    elif target.suffix.lower() in SUFFIXES:
+        shown = (
+            "pictures are written as .png" if pictures_made is not None else "these answers are no pictures in one file"
+        )
+        raise UsageError(f"{str(target)!r} is named like a picture, and {shown}", repair=_instead(pictures_made, drawn))
     elif target.suffix.lower() == ".json":
         _spare_questions([target], answers, _paths(question))
         write_file(target, _as_json(answers).encode())
     else:
         _spare_questions([target], answers, _paths(question))
         write_file(target, answers.csv().encode())
+
+
+def _instead(pictures_made: Field | None, drawn: bool) -> str:
+    """What to name instead of a picture of another form."""
+    if pictures_made is not None:
+        return "name an --out that ends in .png, or a folder"
+    return "name a folder, or a .csv or .json file" if drawn else "name a .csv or .json file"
 
 
 # JSON ------------------------------------------------------------------------------------------------------------------

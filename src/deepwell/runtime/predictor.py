@@ -85,9 +85,9 @@ class Predictor:
             began = time.perf_counter()
             table = self.task.predict(self.runner, empty, self.pipeline, request, emit)
             seconds = time.perf_counter() - began
-            asked_for = [f.name for f in fields(request)]
-            echoes = tuple(name for name in table.names if name in asked_for)
-            return replace(self._placed(table, None, {}, 0), echoes=echoes, seconds=seconds)
+            answers = self._placed(table, None, {}, 0)
+            echoes = tuple(f.name for f in fields(request) if f.name in table and not _chosen(answers, request, f.name))
+            return replace(answers, echoes=echoes, seconds=seconds)
         asked = self.read(self._next() if data is None else data, targets=self.task.past_targets)
         examples = self.task.examples(Part("predict", asked), self.pipeline)
         answers = self.answer(examples, len(asked), request, emit)
@@ -263,6 +263,11 @@ def reopened(contents: Contents, task: type[Task] | None = None) -> tuple[Task, 
     pipeline = (made.pipeline(None) or FieldPipeline(contents.schema)).restore(contents.pipeline)
     pipeline.restore_kept(contents.kept)
     return made, pipeline
+
+
+def _chosen(answers: Answers, request: Any, name: str) -> bool:
+    """Whether a column of the name of a knob says what was chosen instead, such as the classes where none was asked for."""
+    return not getattr(request, name) and name in answers.schema and answers.schema[name].kind == "category"
 
 
 def _as_in_training(contents: Contents) -> sources.ReadOptions:

@@ -75,7 +75,7 @@ def _at(answers: Answers, name: str, row: int) -> Any:
     """One value of the answers as a JSON value; of a mask the shares of its classes, of a picture its size."""
     value = answers[name][row]
     if _kind(answers, name) == "image" and isinstance(value, np.ndarray):
-        return f"{value.shape[1]} x {value.shape[0]} pixels (--out x.png writes them)"
+        return f"{value.shape[1]} x {value.shape[0]} pixels (`deepwell predict` with --out x.png writes it)"
     return _value(shares(value, answers.schema[name]) if _kind(answers, name) == "mask" else value)
 
 

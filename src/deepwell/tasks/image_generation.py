@@ -13,6 +13,7 @@ loss moves as the other side does. Judged by what a judge network sees in the pi
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -52,6 +53,8 @@ WATCHED = 8
 """Codes that are looked at as training goes on."""
 AT_ONCE = 256
 """Pictures made at a time."""
+MOST_MADE, MOST_BYTES = 100_000, 2 * 10**9
+"""Pictures of one question, and bytes of them, since they are in memory together."""
 MARK = "critic.changed"
 """The array that says that the critic is to see changed pictures."""
 STRIP = "strip"
@@ -284,6 +287,12 @@ class ImageGeneration(Task):
         """The arrays of the call `forward`. Raises ConfigError for a class that does not exist, or strips of one picture."""
         if asked.between == 1:
             raise ConfigError("a strip from one picture to another has at least 2; got between 1")
+        count, most = asked.n * max(1, asked.between), MOST_BYTES // math.prod(pipeline.sizes()[self.picture])
+        if count > min(MOST_MADE, most):
+            raise ConfigError(
+                f"{count:,} pictures at once are too many; at most {min(MOST_MADE, most):,} can be made",
+                repair="ask for fewer, several times, each with another --seed",
+            )
         labels = self._labels(asked, pipeline)
         noise = Key(asked.seed).fold("noise").numpy().normal(size=(asked.n, self.knobs.noise))
         if asked.between:
@@ -344,20 +353,18 @@ class ImageGeneration(Task):
     ) -> Sequence[Mapping[str, Any]]:
         """Made pictures, each beside the training picture that the judge finds most like it; the same codes over time."""
         from deepwell.evaluation.drawn import thumbnail
-        from deepwell.families.judging import seen
 
         judged = cast(JudgedPictures, pipeline)
-        if judged.judge_ is None:
+        if judged.judge_ is None or judged.watched_ is None:
             return ()
         encoded = judged.kinds_[self.picture].encode(np.stack(list(answers[self.picture])))[0][""]
-        apart = metrics.distances(seen(judged.judge_, cast("NDArray[Any]", encoded)), judged.seen_)
-        near = pipeline.decode(self.picture, judged.training_[apart.argmin(axis=1)])
-        lines = [[thumbnail(cell) for cell in pair] for pair in zip(answers[self.picture], near, strict=True)]
-        heads = ["made", "most like it of the training pictures"]
+        found, looked = judged.nearest(cast("NDArray[Any]", encoded))
+        pairs = zip(answers[self.picture], pipeline.decode(self.picture, found), strict=True)
+        lines = [[thumbnail(cell) for cell in pair] for pair in pairs]
+        heads = ["made", f"most like it of {looked:,} training pictures"]
         events = [_table("Pictures that were made, not picked", heads, lines)]
-        strip = [] if judged.watched_ is None else judged.watched_.strip()
-        looks = [pipeline.decode(self.picture, pictures) for _, pictures in strip] + [answers[self.picture]]
-        if strip:
+        if strip := judged.watched_.strip():
+            looks = [pipeline.decode(self.picture, pictures) for _, pictures in strip] + [answers[self.picture]]
             heads = [f"step {step:,}" for step, _ in strip] + ["in the end, averaged"]
             grown = [[thumbnail(look[code]) for look in looks] for code in range(WATCHED)]
             events.append(_table("The same codes as training went on", heads, grown))

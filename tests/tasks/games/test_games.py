@@ -172,3 +172,76 @@ def test_rules_that_contradict_themselves_are_found():
     assert "exactly one move" in found[Twice]
     assert "'there'" in found[Named]
     assert "neither 1, 0, -1" in found[Values]
+
+
+class Heap(Game):
+    """Nim: one heap of nine, take 1 to 3, who takes the last wins."""
+
+    actions, planes, height, width, longest = 3, 1, 1, 9, 9
+
+    def start(self, count):
+        return np.full((count, 1), 9, np.int16)
+
+    def legal(self, states):
+        return states >= np.array([1, 2, 3])
+
+    def apply(self, states, actions):
+        return states - actions[:, None].astype(np.int16) - np.int16(1)
+
+    def outcome(self, states):
+        return np.where(states[:, 0] == 0, -1.0, np.nan).astype(np.float32)
+
+    def view(self, states):
+        return (np.arange(9) < states).astype(np.float32).reshape(-1, 1, 1, 9)
+
+    def text(self, state):
+        return f"{int(state[0, 0])} left"
+
+    def name_of(self, action):
+        return str(action + 1)
+
+
+def refuses_three(self, states, actions):
+    if (actions == 2).any():
+        raise ValueError("three is too many")
+    return Heap.apply(self, states, actions)
+
+
+def turned(turn):
+    return lambda self: [Symmetry("odd", turn, np.arange(3))]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"apply": refuses_three}, "after 0 plies apply refused '3', which legal allows: ValueError: three is too many"),
+        ({"apply": lambda self, states, actions: states[0]}, "apply gave an array of shape (1,)"),
+        ({"outcome": lambda self, states: [None] * len(states)}, "outcome gave a list, not an array"),
+        ({"outcome": lambda self, states: np.zeros(len(states), int)}, "outcome gave int64 of shape (64,), not one float"),
+        ({"outcome": lambda self, states: np.zeros(len(states), np.float32)}, "over before the first move"),
+        ({"view": lambda self, states: Heap.view(self, states) * np.nan}, "view gave what is no finite number"),
+        ({"view": lambda self, states: Heap.view(self, states)[:, :, :, :8]}, "view gave an array of shape (64, 1, 1, 8)"),
+        ({"legal": lambda self, states: 1 // 0}, "legal stopped with ZeroDivisionError"),
+        ({"legal": lambda self, states: np.ones((len(states), 3))}, "legal gave float64, not bool"),
+        ({"start": lambda self, count: [9] * count}, "start gave a list, not an array"),
+        ({"start": lambda self, count: np.full((count, 1), None)}, "start gave object, not numbers"),
+        ({"promise": lambda self, states: np.full(len(states), 50.0)}, "promise gave 50.0, which is not from -1 to 1"),
+        ({"text": lambda self, state: state}, "text gave a ndarray, not words"),
+        ({"longest": None}, "they do not say what longest is"),
+        ({"width": 2.5}, "width is 2.5 instead of a whole number from 1"),
+        ({"symmetries": lambda self: None}, "symmetries stopped with TypeError"),
+        ({"symmetries": lambda self: ["odd"]}, "symmetries gave a str, not a Symmetry"),
+        ({"symmetries": turned(lambda states: 1 // 0)}, "the symmetry 'odd' stopped with ZeroDivisionError"),
+        ({"symmetries": turned(lambda states: states[:3])}, "the symmetry 'odd' gave an array of shape (3, 1)"),
+        ({"symmetries": turned(np.zeros_like)}, "the symmetry 'odd' changes who has won"),
+        ({"name_of": lambda self, action: f"take {action}"}, "'take 0': a name is one word"),
+        ({"name_of": lambda self, action: f"1,{action}"}, "'1,0': a name is one word"),
+        ({"name_of": lambda self, action: ""}, "'': a name is one word"),
+        ({"name_of": lambda self, action: action}, "0: a name is one word"),
+        ({"name_of": lambda self, action: "aAb"[action]}, "'A' or 'a', which reads the same"),
+        ({"name_of": lambda self, action: "ab"[action]}, "name_of stopped with IndexError"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_rules_is_said_in_words(wrong, words):
+    assert contradiction(Heap(), Key(0)) is None
+    assert words in contradiction(type("Mine", (Heap,), wrong)(), Key(0))
