@@ -46,6 +46,8 @@ SIZES: Mapping[str, tuple[int, int]] = {"tiny": (16, 2), "small": (32, 3), "base
 OPENINGS = 100
 PAST_OPENINGS = 5
 """Past selves, who look as far ahead as the model and so take longest, are met from every so many-th opening."""
+LEAST_SEARCH = 100
+"""Simulations for an answer on small boards at the least; large ones get three for each cell."""
 CHECK = Key(0).fold("rules")
 
 
@@ -195,7 +197,7 @@ class SelfPlay(Task):
 
     def _planning(self, simulations: int = 0) -> Planning:
         """How the model looks ahead when it is measured or asked."""
-        most = simulations or self.knobs.search or 3 * self.game.height * self.game.width
+        most = simulations or self.knobs.search or max(LEAST_SEARCH, 3 * self.game.height * self.game.width)
         return Planning(most, min(self.knobs.considered, most))
 
     def _after(self, moves: str) -> States:

@@ -44,7 +44,12 @@ class SelfPlayConfig(Recipe):
     considered: Annotated[int, Knob("moves tried at the root", "moves", 2, 512, True)] = 8
     search: Annotated[
         int,
-        Knob("positions looked at before a move that is asked for or measured; 0: three for each cell", "", 0, 65536),
+        Knob(
+            "positions looked at before a move that is asked for or measured; 0: three for each cell, at least 100",
+            "",
+            0,
+            65536,
+        ),
     ] = 0
     games: Annotated[int, Knob("games played side by side", "games", 1, 4096, True)] = 128
     capacity: Annotated[int, Knob("positions that are remembered", "positions", 256, 10_000_000, True)] = 150_000
