@@ -87,7 +87,8 @@ def get(identifier: Any) -> Callable[..., Any]:
         given: Callable[..., Any] | None = globals().get(identifier)
         return given or _of_anything(ACTIVATIONS[identifier])
     if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
+        own: Callable[..., Any] = identifier
+        return own
     raise ConfigError(f"an activation is a name or a function; got {type(identifier).__name__}")
 
 

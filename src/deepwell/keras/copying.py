@@ -57,7 +57,8 @@ def clone_model(model: Any) -> Any:
 def _cloned(layer: Layer) -> Layer:
     """The layer anew. What has no weights is copied as it is; a torch module begins anew where it knows how to."""
     if isinstance(layer, Model):
-        return clone_model(layer)  # type: ignore[no-any-return]
+        cloned: Layer = clone_model(layer)
+        return cloned
     if isinstance(layer, Function | Lambda | TorchLayer):
         copied = copy.deepcopy(layer)
         for part in copied.module.modules():
@@ -67,7 +68,8 @@ def _cloned(layer: Layer) -> Layer:
         return copied
     if isinstance(layer, BlockLayer) and layer.wrapped is not None:
         return type(layer)(_cloned(layer.wrapped), name=layer.name, trainable=layer.trainable)
-    return type(layer).from_config(layer.get_config())  # type: ignore[no-any-return]
+    anew: Layer = type(layer).from_config(layer.get_config())
+    return anew
 
 
 # configurations ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from deepwell.keras.layer import Layer
 from deepwell.keras.own import Described
 from deepwell.keras.symbolic import KerasTensor, applied, flat, mapped
 from deepwell.keras.variables import Variable
-from deepwell.nn.blocks.base import Block, Shape, shown
+from deepwell.nn.blocks.base import Activated, Block, Shape, shown
 from deepwell.nn.freezing import freeze
 from deepwell.nn.graph import ENDS, outcome
 from deepwell.nn.layout import weights
@@ -141,8 +141,9 @@ class BlockLayer(Layer):
         if options.get("mask") is not None:
             masks = (options["mask"], *masks[1:])
         if getattr(module, "activation", None) in ENDS and not self._block.reads_mask and not arguments:
-            logits = module.linear(*values)  # type: ignore[operator]
-            given = module.activate(logits)  # type: ignore[operator]
+            activated = cast(Activated, module)
+            logits = activated.linear(*values)
+            given = activated.activate(logits)
             setattr(given, calling.LOGITS, (module.activation, logits))
             outputs: tuple[Tensor, ...] = (given,)
             given_masks: tuple[Tensor | None, ...] = (next((m for m in masks if m is not None), None),)
@@ -269,7 +270,8 @@ class BlockLayer(Layer):
 
 def constant(value: Any) -> KerasTensor:
     """Numbers as a value of a model: what a layer without inputs gives."""
-    return applied(_same, [value])  # type: ignore[no-any-return]
+    made: KerasTensor = applied(_same, [value])
+    return made
 
 
 def _same(value: Tensor) -> Tensor:

@@ -362,7 +362,8 @@ class Layer:
 
     @property
     def _own(self) -> _State:
-        return self.__dict__.setdefault("_face", _State())  # type: ignore[no-any-return]
+        state: _State = self.__dict__.setdefault("_face", _State())
+        return state
 
     def _module_of_own(self) -> OwnModule:
         if self._own.module is None:

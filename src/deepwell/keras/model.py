@@ -233,7 +233,8 @@ class Model(Written):
     def described(self, args: Sequence[Any], options: Mapping[str, Any]) -> Described:
         """See Layer."""
         if self.is_own:
-            return super().described(args, options)  # type: ignore[no-any-return]
+            own: Described = super().described(args, options)
+            return own
         values = symbolic([*map(self.placed, args), options])
         return Described(graphs.Model(self.graph_now()[0]), values, options.get("training"))
 

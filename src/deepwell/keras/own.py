@@ -179,7 +179,8 @@ def described_own(layer: Layer, template: Any, values: Sequence[KerasTensor]) ->
     """The form of a call: the one that is known already, if it was called so before."""
     dtypes, masked = tuple(v.dtype for v in values), tuple(v.masked for v in values)
     form = repr(mapped(template, (Tensor,), id))
-    return layer.forms.setdefault(repr((form, dtypes, masked)), Own(layer, template, form, dtypes, masked))  # type: ignore[no-any-return]
+    found: Own = layer.forms.setdefault(repr((form, dtypes, masked)), Own(layer, template, form, dtypes, masked))
+    return found
 
 
 def _traced(own: Own, shapes: tuple[Shape, ...]) -> Outcome:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import torch
 
     from deepwell.losses.named import NamedLoss
-    from deepwell.nn.graph import Graph
+    from deepwell.nn.graph import Graph, GraphNetwork
 
 WIDTHS = {"tiny": 32, "small": 128, "base": 256, "large": 512}
 SMALL_DATA = 5_000
@@ -150,7 +150,7 @@ class Arrays(Task):
         from deepwell.nn.regularisers import penalty
 
         outputs, _ = network(batch.arrays)
-        ends = cast("dict[str, str]", network.graph.ends)  # type: ignore[union-attr]
+        ends = cast("GraphNetwork", network).graph.ends
         parts = {}
         for target in self.schema.targets:
             values = self._values(target.name, ends[target.name], outputs, batch.arrays[target.name])

@@ -28,6 +28,14 @@ def _settled(block: Block, rank: int, names: tuple[str, ...], paddings: tuple[st
     activation(getattr(block, "activation"))  # noqa: B009
 
 
+def _sliding(block: _Convolution | _Transposed | _Depthwise | _Separable) -> modules.Sliding:
+    """How its windows move."""
+    strides, dilation = (
+        sides(s, n, block.rank) for s, n in ((block.strides, "strides"), (block.dilation_rate, "dilation"))
+    )
+    return modules.Sliding(strides, dilation, block.padding)
+
+
 def _slid(shape: Shape, rank: int, sizes: Sides, sliding: modules.Sliding, channels: int) -> Shape:
     """The shape after windows have slid over it."""
     axes(shape, rank + 1)
@@ -75,7 +83,7 @@ class _Convolution(Block, ABC):
 
     def outcome(self, *shapes: Shape) -> tuple[Shape, ...]:
         """See Block."""
-        found = _slid(shapes[0], self.rank, self.kernel_size, self._sliding(), self.filters)
+        found = _slid(shapes[0], self.rank, self.kernel_size, _sliding(self), self.filters)
         if known(shapes[0], -1, "the number of channels") % self.groups:
             raise ConfigError(f"the number of channels must be a multiple of its {self.groups} groups")
         return (found,)
@@ -87,11 +95,7 @@ class _Convolution(Block, ABC):
         kernel = self.kernel_initializer.draw((*window, inputs, self.filters))
         bias = self.bias_initializer.draw((self.filters,)) if self.use_bias else None
         rules = (self.kernel_regularizer, self.bias_regularizer)
-        return modules.Convolution(kernel, bias, self._sliding(), self.groups, self.activation, rules)
-
-    def _sliding(self) -> modules.Sliding:
-        strides, dilation = sides(self.strides, "strides", self.rank), sides(self.dilation_rate, "dilation", self.rank)
-        return modules.Sliding(strides, dilation, self.padding)
+        return modules.Convolution(kernel, bias, _sliding(self), self.groups, self.activation, rules)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class _Transposed(Block, ABC):
         """See Block."""
         axes(shapes[0], self.rank + 1)
         known(shapes[0], -1, "the number of channels")
-        sliding, more = self._sliding(), self._more()
+        sliding, more = _sliding(self), self._more()
         spans = sliding.spans(sides(self.kernel_size, "kernel_size", self.rank))
         found = [
             None if length is None else modules.spread(length, span, stride, self.padding, extra)[1]
@@ -155,16 +159,12 @@ class _Transposed(Block, ABC):
         kernel = self.kernel_initializer.draw((*window, self.filters, known(shapes[0], -1, "the number of channels")))
         bias = self.bias_initializer.draw((self.filters,)) if self.use_bias else None
         rules = (self.kernel_regularizer, self.bias_regularizer)
-        return modules.Transposed(kernel, bias, self._sliding(), self._more(), self.activation, rules)
+        return modules.Transposed(kernel, bias, _sliding(self), self._more(), self.activation, rules)
 
     def _more(self) -> tuple[int | None, ...]:
         if self.output_padding is None:
             return (None,) * self.rank
         return sides(self.output_padding, "output_padding", self.rank, 0)
-
-    def _sliding(self) -> modules.Sliding:
-        strides, dilation = sides(self.strides, "strides", self.rank), sides(self.dilation_rate, "dilation", self.rank)
-        return modules.Sliding(strides, dilation, self.padding)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class _Depthwise(Block, ABC):
     def outcome(self, *shapes: Shape) -> tuple[Shape, ...]:
         """See Block."""
         channels = known(shapes[0], -1, "the number of channels") * self.depth_multiplier
-        return (_slid(shapes[0], self.rank, self.kernel_size, self._sliding(), channels),)
+        return (_slid(shapes[0], self.rank, self.kernel_size, _sliding(self), channels),)
 
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""
@@ -215,11 +215,7 @@ class _Depthwise(Block, ABC):
         kernel = self.depthwise_initializer.draw((*window, inputs, self.depth_multiplier))
         bias = self.bias_initializer.draw((inputs * self.depth_multiplier,)) if self.use_bias else None
         rules = (self.depthwise_regularizer, self.bias_regularizer)
-        return modules.Depthwise(kernel, bias, self._sliding(), self.activation, rules)
-
-    def _sliding(self) -> modules.Sliding:
-        strides, dilation = sides(self.strides, "strides", self.rank), sides(self.dilation_rate, "dilation", self.rank)
-        return modules.Sliding(strides, dilation, self.padding)
+        return modules.Depthwise(kernel, bias, _sliding(self), self.activation, rules)
 
 
 @dataclass(frozen=True)
@@ -266,7 +262,7 @@ class _Separable(Block, ABC):
 
     def outcome(self, *shapes: Shape) -> tuple[Shape, ...]:
         """See Block."""
-        return (_slid(shapes[0], self.rank, self.kernel_size, self._sliding(), self.filters),)
+        return (_slid(shapes[0], self.rank, self.kernel_size, _sliding(self), self.filters),)
 
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""
@@ -276,11 +272,7 @@ class _Separable(Block, ABC):
         pointwise = self.pointwise_initializer.draw((*(1,) * self.rank, wide, self.filters))
         bias = self.bias_initializer.draw((self.filters,)) if self.use_bias else None
         rules = (self.depthwise_regularizer, self.pointwise_regularizer, self.bias_regularizer)
-        return modules.Separable(depthwise, pointwise, bias, self._sliding(), self.activation, rules)
-
-    def _sliding(self) -> modules.Sliding:
-        strides, dilation = sides(self.strides, "strides", self.rank), sides(self.dilation_rate, "dilation", self.rank)
-        return modules.Sliding(strides, dilation, self.padding)
+        return modules.Separable(depthwise, pointwise, bias, _sliding(self), self.activation, rules)
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return x + self.layers(self.norm(x))  # type: ignore[no-any-return]
+        more: Tensor = self.layers(self.norm(x))
+        return x + more
 
 
 def _nats(chances: Tensor, truth: Tensor) -> Tensor:
