@@ -1,6 +1,7 @@
 """Two models side by side: paired on the same rows, refused where they do not fit, and players against each other."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -55,11 +56,13 @@ def test_only_rows_that_both_can_use_count(models):
 def test_judges_differ_by_more_than_rounding():
     judge = np.linspace(-1, 1, 9, dtype=np.float32)
     one = {"judge.w": judge, "w": judge}
-    assert not comparison._judged_apart(one, {"judge.w": np.nextafter(judge, 2), "w": judge + 1})
-    assert not comparison._judged_apart({"w": judge}, {"w": judge + 1})
-    assert comparison._judged_apart(one, {"judge.w": judge + np.float32(0.01), "w": judge})
-    assert comparison._judged_apart(one, {"judge.w": judge[:4], "w": judge})
-    assert comparison._judged_apart(one, {"w": judge})
+    apart = partial(comparison._judged_apart, "judge.")
+    assert not apart(one, {"judge.w": np.nextafter(judge, 2), "w": judge + 1})
+    assert not apart({"w": judge}, {"w": judge + 1})
+    assert apart(one, {"judge.w": judge + np.float32(0.01), "w": judge})
+    assert apart(one, {"judge.w": judge[:4], "w": judge})
+    assert apart(one, {"w": judge})
+    assert not comparison._judged_apart("", one, {"w": judge})  # a task without a judge may call its weights so
 
 
 def test_models_without_a_match_need_rows(models):

@@ -224,8 +224,10 @@ class Task(ABC):
     """Whether a question is a row (one answer per example); False: the request alone is the question and the batch is empty."""
 
     continues: ClassVar[str] = ""
-    """The knob of a Request that an answer's column of the same name goes on from, such as the moves of a game: where lines are
-    asked one after the other, each is added to what came before. Empty: each question stands alone."""
+    """The knob of a Request that an answer's column of the same name goes on from, such as a game's moves; empty: none does."""
+
+    judge: ClassVar[str] = ""
+    """Prefix of weights that only measure answers: models that differ in them cannot be compared. Empty: there are none."""
 
     whole_arrays: ClassVar[bool] = False
     """Whether arrays of numbers are read as they are, one column each, instead of as pictures or a column for each number."""
@@ -360,8 +362,7 @@ class Task(ABC):
     ) -> NDArray[np.float64]:
         """Points (n,) of two models that meet directly on test examples, such as at a board: 1 won, 1/2 a draw, 0 lost.
 
-        theirs: the other model's task. Only tasks that have it are asked; others are compared by their metrics on labelled rows.
-        Raises DataError where the two cannot meet.
+        theirs: the other model's task. Raises DataError where two cannot meet; tasks without it are compared on labelled rows.
         """
         raise DataError("these models cannot meet")
 
@@ -382,7 +383,6 @@ class Task(ABC):
         pipeline: Pipeline,
     ) -> Sequence[Mapping[str, Any]] | None:
         """What the report shows of single rows, as events (`examples`, or a `figure` that needs the raw rows).
-
         rows: raw, of the test part; answers: one line per raw row. columns: measured, one line per example; index (examples,):
         the raw row of each, None: the same order. None: right answers and the worst mistakes, by the targets' kinds.
         """

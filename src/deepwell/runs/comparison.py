@@ -27,8 +27,6 @@ from deepwell.tracking.directory import sealed
 from deepwell.tracking.text import number, plural
 
 BETTER = {"network": "first", "baseline": "second", "neither": "neither"}
-JUDGE = "judge."
-"""Weights of this prefix measure answers and give none: a network inside the model that judges what the others make."""
 WORDS = {"first": "the first is better", "second": "the second is better", "neither": "not distinguishable"}
 
 
@@ -76,7 +74,7 @@ def compare(
         )
     if data is None:
         return _match(one, two)
-    if _judged_apart(one.contents.weights, two.contents.weights):
+    if _judged_apart(one.task.judge, one.contents.weights, two.contents.weights):
         raise DataError(
             "the two models were judged by different networks, so their scores cannot be compared",
             repair="train both with the same judge, such as with --set judge=MODEL (a model that classifies such pictures)",
@@ -95,9 +93,11 @@ def compare(
     return replace(told, note=_opened((first, second), tables, (told.first, told.second)))
 
 
-def _judged_apart(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    """Whether the judges inside two models differ, by more than rounding; False where neither has one."""
-    first, second = ({n: w for n, w in side.items() if n.startswith(JUDGE)} for side in (one, two))
+def _judged_apart(judge: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    """Whether the judges inside two models differ, by more than rounding. judge: prefix of their weights; empty: none."""
+    if not judge:
+        return False
+    first, second = ({n: w for n, w in side.items() if n.startswith(judge)} for side in (one, two))
     if first.keys() != second.keys() or any(first[n].shape != second[n].shape for n in first):
         return True
     return not all(np.allclose(first[n], second[n], rtol=1e-5, atol=1e-6) for n in first)

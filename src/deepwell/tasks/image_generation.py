@@ -98,7 +98,7 @@ class Asked:
 class ImageGeneration(Task):
     """Pictures, of classes or of none: make more of them."""
 
-    Config, Request, watch, asks_rows = GenerationConfig, Asked, None, False
+    Config, Request, watch, asks_rows, judge = GenerationConfig, Asked, None, False, "judge."
 
     @property
     def knobs(self) -> GenerationConfig:
