@@ -106,3 +106,10 @@ def test_data_that_suits_no_task_is_told_why_by_each():
         DataError, match=r"no task suits this data:[\s\S]*tabular: no column is the target[\s\S]*--target"
     ):
         tasks.choose(Schema((Field("a", "number"),)))
+
+
+def test_each_task_says_in_a_line_what_it_does():
+    """`deepwell tasks` lists the first lines; a reference to the file says nothing to those who read the list."""
+    said = {name: (tasks.find(name).__doc__ or "").splitlines()[0] for name in tasks.names()}
+    assert not [name for name, line in said.items() if len(line) < 20 or "See the top" in line]
+    assert len(set(said.values())) == len(said)

@@ -43,7 +43,7 @@ READ = ("number", "category")
 
 
 class AnomalyDetection(Task):
-    """See the top of this file."""
+    """Rows, pictures or series without labels: how odd each is, and because of what."""
 
     Config, watch, partly_labelled = AnomalyConfig, "loss", True
 

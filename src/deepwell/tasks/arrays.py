@@ -55,7 +55,7 @@ class ArraysConfig(Recipe):
 
 
 class Arrays(Task):
-    """See the top of this file."""
+    """Arrays of numbers to arrays of numbers, by a network of your own written as data."""
 
     Config, whole_arrays = ArraysConfig, True
 

@@ -97,7 +97,7 @@ class Asked:
 
 
 class Autoencoder(Task):
-    """See the top of this file."""
+    """Pictures, rows or series: a few codes for each, which also clean, draw and judge rows."""
 
     Config, Request, watch, partly_labelled = AutoencoderConfig, Asked, None, True
 
