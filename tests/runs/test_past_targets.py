@@ -106,8 +106,8 @@ def test_a_resumed_run_keeps_the_options(deepwell: CommandLine, tmp_path: Path) 
     assert parse(TrainOptions, to_json(options)) == options
 
 
-@pytest.mark.parametrize("option", ["horizon", "split", "no_tail"])
+@pytest.mark.parametrize("option", ["horizon", "split", "no_tail", "judge"])
 def test_other_tasks_refuse_the_options_of_time(option: str) -> None:
-    value = {"horizon": 3, "split": "2017", "no_tail": True}[option]
+    value = {"horizon": 3, "split": "2017", "no_tail": True, "judge": "runs/x"}[option]
     with pytest.raises(ConfigError, match=f"this task has no option --{option.replace('_', '-')}"):
         prepare(None, parse(TrainOptions, {"task": "tabular", "demo": True, option: value}))

@@ -9,8 +9,8 @@ from deepwell.cli import parser
 from deepwell.core import errors
 
 OPTIONS = {
-    "train": "--delimiter --demo --device --encoding --epochs --form --freeze --from --header --horizon --json --kind --map "
-    "--max-rejected --memory --metric --missing --names --no-tail --out --plan --positive --quiet --replay --role "
+    "train": "--delimiter --demo --device --encoding --epochs --form --freeze --from --header --horizon --json --judge --kind "
+    "--map --max-rejected --memory --metric --missing --names --no-tail --out --plan --positive --quiet --replay --role "
     "--save-every --schema --seed --set --size --split --steps --target --task --test --time "
     "--traceback",
     "predict": "--delimiter --device --encoding --form --header --json --missing --names --out --task --traceback",

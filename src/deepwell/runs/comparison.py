@@ -77,7 +77,7 @@ def compare(
     if _judged_apart(one.task.judge, one.contents.weights, two.contents.weights):
         raise DataError(
             "the two models were judged by different networks, so their scores cannot be compared",
-            repair="train both with the same judge, such as with --set judge=MODEL (a model that classifies such pictures)",
+            repair="train both with the same judge, such as with --judge MODEL (a model that classifies such pictures)",
         )
     tables = [_read(model, data, maps or {}, reading or {}) for model in (one, two)]
     examples = [m.task.examples(Part("test", t), m.pipeline) for m, t in zip((one, two), tables, strict=True)]

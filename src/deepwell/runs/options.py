@@ -93,6 +93,9 @@ class TrainOptions(SchemaAsked):
             "where select and test begin in time, e.g. 2017-07-01,2017-11-01, or how long the parts are: 12/4/4 months"
         ),
     ] = None
+    judge: Annotated[
+        str | None, Knob("model whose encoder judges made pictures, a run or .well file; trained beside if not given")
+    ] = None
     no_tail: Annotated[bool, Knob("keep no rows of the data in the model, as forecasts without a file need")] = False
     max_rejected: Annotated[float, Knob("largest share of rows that may be unusable", "share", 0.0, 1.0)] = 0.01
     save_every: Annotated[

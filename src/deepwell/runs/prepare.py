@@ -205,7 +205,7 @@ def _data_and_task(
 def _knob_values(task: type[Task], options: TrainOptions, start: transfer.Start | None) -> dict[str, Any]:
     values: dict[str, Any] = dict(options.set)
     known = {o.name for o in knobs.options(task.Config)}
-    asked = {name: getattr(options, name) for name in ("size", "positive", "metric", "horizon", "split")}
+    asked = {name: getattr(options, name) for name in ("size", "positive", "metric", "horizon", "split", "judge")}
     for option, value in {**asked, "no_tail": "no" if options.no_tail else None}.items():
         name = option.removeprefix("no_")
         if value is None:
