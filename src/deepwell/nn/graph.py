@@ -4,9 +4,8 @@
     node     one call of a layer on earlier values; a layer that is called twice shares its weights
 
 Unusual: where an output ends in a softmax or sigmoid, the network also gives what goes into it, as `NAME.logits`, so that losses
-stay exact for extreme values; masks of padded sequences travel beside the values and come out as `NAME.mask`. In training a
-ReLU before a max pooling waits until after it, where there is a quarter of the values: both ways give the same numbers and
-the same gradients.
+stay exact for extreme values; masks of padded sequences travel beside the values and come out as `NAME.mask`. Some work is
+saved without a change of what comes out: see shortcuts.py.
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ from torch.nn import functional
 
 from deepwell.core.errors import BundleError, ConfigError, nearest
 from deepwell.nn.blocks.base import Activated, Block, Mask, Shape, shown
-from deepwell.nn.blocks.convolution import Conv1D, Conv2D
-from deepwell.nn.blocks.pooling import MaxPooling1D, MaxPooling2D
 from deepwell.nn.freezing import freeze
+from deepwell.nn.shortcuts import cuts, first_places, spent, waiting
 
 ENDS = ("softmax", "sigmoid")
 """Activations whose logits a loss may read instead."""
@@ -109,14 +107,19 @@ class Graph:
         return {name: activation if activation in ENDS else "" for name, activation in named.items()}
 
     @property
+    def origins(self) -> list[int]:
+        """The step of the node that gives each value, beginning with the first after the inputs."""
+        found: list[int] = []
+        shapes = self.shapes
+        for step, node in enumerate(self.nodes):
+            read = tuple(shapes[value] for value in node.values)
+            found.extend([step] * len(outcome(node.layer, self.layers[node.layer], read, node.arguments)))
+        return found
+
+    @property
     def makers(self) -> list[Node | None]:
         """The node that gives each value; None for inputs."""
-        found: list[Node | None] = [None] * len(self.inputs)
-        shapes = self.shapes
-        for node in self.nodes:
-            read = tuple(shapes[value] for value in node.values)
-            found.extend([node] * len(outcome(node.layer, self.layers[node.layer], read, node.arguments)))
-        return found
+        return [*[None] * len(self.inputs), *(self.nodes[step] for step in self.origins)]
 
     def builds(self) -> dict[str, tuple[Block, tuple[Shape, ...]]]:
         """Layer -> what is built, and for which shapes: those of its first call. Layers that are never called are left out."""
@@ -177,7 +180,7 @@ class GraphNetwork(nn.Module):
         for name in graph.frozen:
             if name in self._keys:
                 freeze(self.layer(name))
-        self._waiting, self._spent = _waiting(graph), _spent(graph)
+        self._waiting, self._spent, self._cuts = waiting(graph), spent(graph), cuts(graph)
 
     def layer(self, name: str) -> nn.Module:
         """The module of a layer."""
@@ -207,18 +210,21 @@ class GraphNetwork(nn.Module):
         """Every value that comes out, its mask, and the logits of those that end in a softmax or sigmoid, by place."""
         values = [_cast(value, i.dtype) for value, i in zip(inputs, self.graph.inputs, strict=True)]
         masks, logits = list(given), dict[int, Tensor]()
-        ends, waiting = set(self.graph.outputs.values()), self._waiting if self.training else {}
+        ends, late = set(self.graph.outputs.values()), self._waiting if self.training else {}
         for step, node in enumerate(self.graph.nodes):
             module = self.layer(node.layer)
             usual = module.training
+            read = tuple(values[v] for v in node.values)
+            if step in self._cuts:
+                read = (first_places(read[0], self._cuts[step]),)
             if node.training is not None:
                 module.train(node.training)
-            if len(values) in waiting:
-                values.append(cast(Activated, module).linear(*(values[v] for v in node.values)))
+            if len(values) in late:
+                values.append(cast(Activated, module).linear(*read))
                 masks.append(None)
             else:
-                self._call(node, module, values, masks, logits if len(values) in ends else None)
-            if len(values) - 1 in waiting.values():
+                self._call(node, module, read, values, masks, logits if len(values) in ends else None)
+            if len(values) - 1 in late.values():
                 values[-1] = functional.relu(values[-1])
             if node.training is not None:
                 module.train(usual)
@@ -230,13 +236,13 @@ class GraphNetwork(nn.Module):
         self,
         node: Node,
         module: nn.Module,
+        read: tuple[Tensor, ...],
         values: list[Tensor],
         masks: list[Mask],
         logits: dict[int, Tensor] | None,
     ) -> None:
-        """Run one node; what it gives is put behind the values and masks. logits: None where nobody wants them."""
+        """Run one node on what it reads; what it gives is put behind the values and masks. logits: None: nobody wants them."""
         block = self.graph.layers[node.layer]
-        read = tuple(values[v] for v in node.values)
         beside = tuple(masks[v] for v in node.values)
         if logits is not None and getattr(module, "activation", None) in ENDS:
             activated = cast(Activated, module)
@@ -280,33 +286,6 @@ class Model(Block):
     ) -> tuple[tuple[Tensor, ...], tuple[Mask, ...]]:
         """See Block."""
         return cast(GraphNetwork, module).run(values, masks)
-
-
-def _waiting(graph: Graph) -> dict[int, int]:
-    """Value of a convolution that ends in a ReLU -> value of the max pooling that alone reads it."""
-    makers = graph.makers
-    readers: dict[int, list[int]] = {value: [-1] for value in graph.outputs.values()}
-    for place, node in enumerate(makers):
-        for value in node.values if node else ():
-            readers.setdefault(value, []).append(place)
-    found: dict[int, int] = {}
-    for value, read in readers.items():
-        node, after = makers[value], makers[read[0]]
-        if len(read) == 1 and read[0] >= 0 and node and after:
-            block, pool = graph.layers[node.layer], graph.layers[after.layer]
-            if isinstance(block, Conv1D | Conv2D) and block.activation == "relu":
-                found |= {value: read[0]} if isinstance(pool, MaxPooling1D | MaxPooling2D) else {}
-    return found
-
-
-def _spent(graph: Graph) -> dict[int, list[int]]:
-    """Step -> the values that no later step reads, and that do not come out."""
-    last = {value: step for step, node in enumerate(graph.nodes) for value in node.values}
-    found: dict[int, list[int]] = {}
-    for value, step in last.items():
-        if value not in graph.outputs.values():
-            found.setdefault(step, []).append(value)
-    return found
 
 
 def _cast(value: Tensor, dtype: str) -> Tensor:

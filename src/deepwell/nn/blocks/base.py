@@ -82,6 +82,13 @@ class Block(ABC):
         Called as `module(*values)` with tensors (size, *shape); gives a tensor, or a tuple where several values come out.
         """
 
+    def reach(self, places: tuple[int, ...]) -> tuple[int, ...] | None:
+        """How many places of each length of its one value, counted from the beginning, so many of what comes out depend on.
+
+        None, the default: on all of them.
+        """
+        return None
+
     def called(self, arguments: Mapping[str, Any]) -> Block:
         """The layer whose `outcome` holds for a call with these arguments. Raises ConfigError for one that it does not take."""
         for name in arguments:

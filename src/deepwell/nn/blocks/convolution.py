@@ -13,7 +13,7 @@ from deepwell.nn.blocks.base import Block, Shape, among, axes, known, positive, 
 from deepwell.nn.initialisers import GlorotUniform, Initialiser, Zeros
 from deepwell.nn.layers import convolution as modules
 from deepwell.nn.layers.activations import activation
-from deepwell.nn.layers.borders import windows
+from deepwell.nn.layers.borders import reached, windows
 from deepwell.nn.regularisers import L1L2
 
 Sides = int | tuple[int, ...]
@@ -53,6 +53,13 @@ def _slid(shape: Shape, rank: int, sizes: Sides, sliding: modules.Sliding, chann
     return (*found, channels)
 
 
+def _reach(block: _Convolution | _Depthwise | _Separable, places: tuple[int, ...]) -> tuple[int, ...] | None:
+    """See Block.reach."""
+    sliding = _sliding(block)
+    spans = sliding.spans(sides(block.kernel_size, "kernel_size", block.rank))
+    return tuple(map(reached, places, spans, sliding.strides)) if block.padding == "valid" else None
+
+
 @dataclass(frozen=True)
 class _Convolution(Block, ABC):
     """What Conv1D and Conv2D share."""
@@ -87,6 +94,10 @@ class _Convolution(Block, ABC):
         if known(shapes[0], -1, "the number of channels") % self.groups:
             raise ConfigError(f"the number of channels must be a multiple of its {self.groups} groups")
         return (found,)
+
+    def reach(self, places: tuple[int, ...]) -> tuple[int, ...] | None:
+        """See Block."""
+        return _reach(self, places)
 
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""
@@ -209,6 +220,10 @@ class _Depthwise(Block, ABC):
         channels = known(shapes[0], -1, "the number of channels") * self.depth_multiplier
         return (_slid(shapes[0], self.rank, self.kernel_size, _sliding(self), channels),)
 
+    def reach(self, places: tuple[int, ...]) -> tuple[int, ...] | None:
+        """See Block."""
+        return _reach(self, places)
+
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""
         window, inputs = sides(self.kernel_size, "kernel_size", self.rank), known(shapes[0], -1, "the channels")
@@ -263,6 +278,10 @@ class _Separable(Block, ABC):
     def outcome(self, *shapes: Shape) -> tuple[Shape, ...]:
         """See Block."""
         return (_slid(shapes[0], self.rank, self.kernel_size, _sliding(self), self.filters),)
+
+    def reach(self, places: tuple[int, ...]) -> tuple[int, ...] | None:
+        """See Block."""
+        return _reach(self, places)
 
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""

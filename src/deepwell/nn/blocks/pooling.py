@@ -10,7 +10,7 @@ from torch import nn
 
 from deepwell.core.errors import ConfigError
 from deepwell.nn.blocks.base import Block, Shape, among, axes, settle, shown, sides
-from deepwell.nn.layers.borders import windows
+from deepwell.nn.layers.borders import reached, windows
 from deepwell.nn.layers.pooling import Pool, PoolAll
 
 Sides = int | tuple[int, ...]
@@ -48,6 +48,10 @@ class _Pooling(Block, ABC):
                 )
             found.append(number)
         return ((*found, shapes[0][-1]),)
+
+    def reach(self, places: tuple[int, ...]) -> tuple[int, ...] | None:
+        """See Block."""
+        return tuple(map(reached, places, *self._sides())) if self.padding == "valid" else None
 
     def build(self, *shapes: Shape) -> nn.Module:
         """See Block."""

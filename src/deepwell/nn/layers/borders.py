@@ -29,6 +29,11 @@ def windows(length: int, span: int, stride: int, padding: str) -> int:
     return (length - span) // stride + 1 if padding == "valid" else -(-length // stride)
 
 
+def reached(number: int, span: int, stride: int) -> int:
+    """How many places the first so many windows need, where nothing is added at the edges."""
+    return (number - 1) * stride + span
+
+
 def edge(length: int, span: int, stride: int, padding: str) -> Edge:
     """What is added before and after a length."""
     if padding == "valid":

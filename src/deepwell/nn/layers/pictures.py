@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepwell.nn.layers.convolutions import ConvNorm, Residual
+from deepwell.nn.layers.halving import halved
 
 STRIDE_ABOVE = 16
 """A longer side above this is halved by the stem."""
@@ -140,4 +141,4 @@ class _Halve(nn.Module):
 
 
 def _halve(x: Tensor) -> Tensor:
-    return functional.max_pool2d(x, 2, ceil_mode=True)
+    return halved(x.permute(0, 2, 3, 1), ceil=True).permute(0, 3, 1, 2)

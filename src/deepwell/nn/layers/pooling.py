@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from deepwell.nn.layers.borders import edges, even, padded
 from deepwell.nn.layers.convolution import first, flat, last
+from deepwell.nn.layers.halving import halved
 
 
 class Pool(nn.Module):
@@ -29,6 +30,9 @@ class Pool(nn.Module):
         within = even(sides)
         size, stride = flat(self.sizes, 1), flat(self.strides, 1)
         pad = flat(tuple(before for before, _ in sides), 0) if within else (0, 0)
+        two = set(self.sizes) == {2} and self.strides == self.sizes
+        if self.largest and two and not any(map(any, sides)):
+            return halved(x)
         if self.largest:
             seen = x if within else padded(x, sides, float("-inf"))
             return last(functional.max_pool2d(first(seen), size, stride, pad), x.dim())
