@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true", help="leave the run that warms each side up out")
     parser.add_argument("--save", action="store_true", help="also write benchmarks/results/DATE-door.md")
     asked = parser.parse_args()
+    os.environ.setdefault("DEEPWELL_DATA", str(DATA))
     sides = [s for s in asked.sides.split(",") if s == "deepwell" or keras_python() is not None]
     if len(sides) < len(asked.sides.split(",")):
         print("there is no Keras (`make bench-keras`, or KERAS_PYTHON): only our side is run")

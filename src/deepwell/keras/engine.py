@@ -7,7 +7,7 @@ from torch's default generator, so that `set_random_seed` makes a fit repeatable
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +32,7 @@ from deepwell.keras.progress import ProgbarLogger, verbosity
 from deepwell.keras.sealing import Truth
 from deepwell.nn.graph import Graph
 from deepwell.training import guards
+from deepwell.training.allocation import kept
 from deepwell.training.budget import Budget
 from deepwell.training.job import Job
 from deepwell.training.loop import Loop
@@ -41,6 +42,8 @@ from deepwell.training.plan import Plan
 
 BATCH = 32
 """Examples of a step where the user does not say."""
+FEWEST_KEPT = 100
+"""Steps for which memory is kept; giving it back at the end takes about as long as a few."""
 
 
 def compile_model(model: Any, asked: Asked, options: CompileOptions) -> None:
@@ -203,7 +206,7 @@ class _Fit:
                 f"the model {model.name!r} has no weights that learn",
                 repair="layer.trainable = True lets a layer learn",
             )
-        with drawn_from_generator() as key:
+        with self._memory(), drawn_from_generator() as key:
             job = self._job(key)
             try:
                 with using_threads(job.plan.threads), guards.in_words("training"):
@@ -218,6 +221,10 @@ class _Fit:
                 self._network.eval()
         hooks("on_train_end", dict(self.values))
         return history
+
+    def _memory(self) -> AbstractContextManager[object]:
+        """What a step frees is kept for the next one, where there are enough of them."""
+        return kept() if self._steps * len(self._epochs) >= FEWEST_KEPT else nullcontext()
 
     def _all_epochs(self, loop: Loop, hooks: CallbackList) -> None:
         for epoch in self._epochs:

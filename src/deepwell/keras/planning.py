@@ -57,8 +57,9 @@ def measured(job: Job, steps: int, fixed: Mapping[str, Any], own: bool) -> Plan:
     seconds = SHARE * steps * trial.median - (time.perf_counter() - began)
     if seconds < LEAST_SECONDS:
         return job.plan
-    always = {*fixed, "batch_size", "window"}
-    plan, found = probe.measure(job, min(seconds, MOST_SECONDS), {*always, "channels_last", "fused", "compile"})
+    # Layout and optimiser go by rule: what they could gain is less than what it costs to ask.
+    always = {*fixed, "batch_size", "window", "channels_last", "fused"}
+    plan, found = probe.measure(job, min(seconds, MOST_SECONDS), {*always, "compile"})
     # A plan that is much faster leaves less to gain: the rest is asked for in the time that is left of its own share.
     rest = SHARE * steps * plan.batch_size / found.rate - (time.perf_counter() - began) if found.rate else 0.0
     if rest < LEAST_SECONDS:
