@@ -210,7 +210,7 @@ class GraphNetwork(nn.Module):
         """Every value that comes out, its mask, and the logits of those that end in a softmax or sigmoid, by place."""
         values = [_cast(value, i.dtype) for value, i in zip(inputs, self.graph.inputs, strict=True)]
         masks, logits = list(given), dict[int, Tensor]()
-        ends, late = set(self.graph.outputs.values()), self._waiting if self.training else {}
+        ends, late = set(self.graph.outputs.values()), self._waiting
         for step, node in enumerate(self.graph.nodes):
             module = self.layer(node.layer)
             usual = module.training
