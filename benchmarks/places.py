@@ -1,8 +1,9 @@
-"""`python -m benchmarks.places [windows] [pictures] [boxes]`: what the engine of time and place gains, side by side.
+"""`python -m benchmarks.places [windows] [pictures] [boxes] [pooling]`: what the engine of time and place gains, side by side.
 
     windows    windows of a series a second, against a DataLoader that collates one window after the other
     pictures   pictures that a detector trains on a second, against an idiomatic loop over the same network
     boxes      suppression of overlapping boxes, and intervals of mean average precision, against loops
+    pooling    max pooling by two against torch's, and a network whose far edges are not computed against all of it
 
 Each row stands in a file of its own, benchmarks/places_NAME.py, and runs in a process of its own: what one side does to the
 threads or the memory of a process must not reach the next row.
@@ -14,7 +15,7 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("windows", "pictures", "boxes")
+NAMES = ("windows", "pictures", "boxes", "pooling")
 
 
 def main() -> None:

@@ -167,6 +167,7 @@ class GraphNetwork(nn.Module):
 
     Attributes:
         layers: the module of each layer that is called.
+        cuts: step -> how many places of its value the layer is given; see shortcuts.py.
     """
 
     def __init__(self, graph: Graph, built: Mapping[str, nn.Module] = MappingProxyType({})) -> None:
@@ -180,7 +181,7 @@ class GraphNetwork(nn.Module):
         for name in graph.frozen:
             if name in self._keys:
                 freeze(self.layer(name))
-        self._waiting, self._spent, self._cuts = waiting(graph), spent(graph), cuts(graph)
+        self._waiting, self._spent, self.cuts = waiting(graph), spent(graph), cuts(graph)
 
     def layer(self, name: str) -> nn.Module:
         """The module of a layer."""
@@ -215,8 +216,8 @@ class GraphNetwork(nn.Module):
             module = self.layer(node.layer)
             usual = module.training
             read = tuple(values[v] for v in node.values)
-            if step in self._cuts:
-                read = (first_places(read[0], self._cuts[step]),)
+            if step in self.cuts:
+                read = (first_places(read[0], self.cuts[step]),)
             if node.training is not None:
                 module.train(node.training)
             if len(values) in late:
