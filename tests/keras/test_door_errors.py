@@ -113,6 +113,23 @@ def test_a_step_of_ones_own_is_refused_in_words() -> None:
         Stepping().compile("adam", "mse")
 
 
+def test_a_layer_of_the_closed_set_that_computes_something_else_is_refused() -> None:
+    """It would be built as the layer that it is made from."""
+    with pytest.raises(ConfigError, match="Doubled is a Conv2D with a `call` of its own") as told:
+
+        class Doubled(layers.Conv2D):  # type: ignore[misc]
+            def call(self, x: Any) -> Any:
+                return super().call(x) * 2
+
+    assert "layers.Layer that holds one" in told.value.repair
+
+    class Wide(layers.Dense):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(7, **options)
+
+    assert Wide()(Input((3,))).shape == (None, 7)
+
+
 def test_errors_are_value_errors_too() -> None:
     """Scripts written for Keras catch ValueError."""
     with pytest.raises(ValueError):

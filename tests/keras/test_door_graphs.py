@@ -260,3 +260,17 @@ def test_a_layer_of_texts_and_of_another_length_uses_the_same_weights() -> None:
         assert reading(rng.integers(0, 9, (2, length))).shape == (2, 2) if length == 3 else True
     functional = Model(words := Input((None,), dtype="int32"), layers.LSTM(2)(layers.Embedding(9, 4)(words)))
     assert [functional.predict(rng.integers(0, 9, (2, n)), verbose=0).shape for n in (3, 7)] == [(2, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("side", [24, 40])
+def test_a_model_within_a_model_sees_all_of_a_larger_picture(side: int) -> None:
+    """Declared for 28 x 28, of which 26 x 26 are enough; another size is computed in full, or as much as there is."""
+    windows = [layers.Conv2D(3, 3), layers.MaxPooling2D(), layers.Conv2D(2, 3), layers.MaxPooling2D()]
+    inner = Sequential([Input((28, 28, 1)), *windows, layers.GlobalAveragePooling2D()])
+    x = rng.random((2, side, side, 1)).astype("float32")
+    seen = Input((None, None, 1))
+    found = Model(seen, inner(seen)).predict(x, verbose=0)
+    wanted = torch.from_numpy(x)
+    for layer in inner.layers:
+        wanted = layer(wanted)
+    np.testing.assert_allclose(found, wanted.detach().numpy(), rtol=1e-4, atol=1e-5)

@@ -79,6 +79,23 @@ def test_the_classic_network_gives_the_same_values_and_gradients(training):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("side", [20, 27, 29, 40])
+def test_other_sizes_than_declared_are_computed_in_full(side):
+    blocks = [*classic()[:-1], B["GlobalAveragePooling2D"]()]
+    network, x = GraphNetwork(chain((28, 28, 1), *blocks)), noise(2, side, side, 1)
+    torch.testing.assert_close(network({"x": x})[0]["y"], by_hand(network, x))
+
+
+def test_whoever_listens_hears_each_layer_as_it_is():
+    network, heard = GraphNetwork(chain((28, 28, 1), *classic())), []
+    for key in ("l0", "l1"):
+        network.layer(key).register_forward_hook(lambda module, given, out: heard.append(out.detach()))
+    x = noise(1, 28, 28, 1)
+    found = network({"x": x})[0]["y"]
+    assert [float(out.min()) >= 0 for out in heard] == [True, True]
+    torch.testing.assert_close(found, by_hand(network, x))
+
+
 WINDOWS = st.one_of(
     st.builds(
         B["Conv2D"],

@@ -46,6 +46,29 @@ def test_pages_are_not_made_anew_each_step_and_are_given_back() -> None:
     assert seen["kept"][2] < 10 << 20
 
 
+@pytest.mark.skipif(not GLIBC, reason="needs glibc")
+def test_only_the_outermost_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, ...]] = []
+
+    class Library:
+        mallopt = staticmethod(lambda *given: calls.append(given))
+        malloc_trim = staticmethod(lambda *given: calls.append(given))
+
+    monkeypatch.setattr(allocation, "_glibc", Library)
+    with allocation.kept() as outer:
+        told = len(calls)
+        with allocation.kept() as inner:
+            pass
+        assert (outer, inner) == (True, True)
+        assert len(calls) == told
+    assert len(calls) > told
+    with pytest.raises(KeyError), allocation.kept():
+        raise KeyError
+    told = len(calls)
+    with allocation.kept():
+        assert len(calls) > told, "it begins anew after an error"
+
+
 def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     with allocation.kept() as told:

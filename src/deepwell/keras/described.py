@@ -41,6 +41,16 @@ class BlockLayer(Layer):
 
     kind: ClassVar[type[Block]]
 
+    def __init_subclass__(cls) -> None:
+        """Raises ConfigError for a subclass that computes something else: a Block is data, and would not hear of it."""
+        own = next((name for name in ("call", "build", "compute_output_shape") if name in cls.__dict__), None)
+        if own is not None:
+            raise ConfigError(
+                f"{cls.__name__} is a {cls.kind.__name__} with a `{own}` of its own, which is not offered",
+                repair=f"make it a layers.Layer that holds one: self.inner = layers.{cls.kind.__name__}(...) in __init__, "
+                "and self.inner(x) in call",
+            )
+
     def __init__(self, *args: Any, **options: Any) -> None:
         """Arguments as Keras has them: those of the Block, and name, trainable, input_shape."""
         given = fields.bound(self.kind, args, options)

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from deepwell.core.errors import BundleError, ConfigError, nearest
+from deepwell.nn import shortcuts
 from deepwell.nn.blocks.base import Activated, Block, Mask, Shape, shown
 from deepwell.nn.freezing import freeze
-from deepwell.nn.shortcuts import cuts, first_places, spent, waiting
 
 ENDS = ("softmax", "sigmoid")
 """Activations whose logits a loss may read instead."""
@@ -181,7 +181,8 @@ class GraphNetwork(nn.Module):
         for name in graph.frozen:
             if name in self._keys:
                 freeze(self.layer(name))
-        self._waiting, self._spent, self.cuts = waiting(graph), spent(graph), cuts(graph)
+        self._waiting, self._spent = shortcuts.waiting(graph), shortcuts.spent(graph)
+        self.cuts = shortcuts.cuts(graph)
 
     def layer(self, name: str) -> nn.Module:
         """The module of a layer."""
@@ -212,15 +213,17 @@ class GraphNetwork(nn.Module):
         values = [_cast(value, i.dtype) for value, i in zip(inputs, self.graph.inputs, strict=True)]
         masks, logits = list(given), dict[int, Tensor]()
         ends, late = set(self.graph.outputs.values()), self._waiting
+        # Layers may be called on other sizes than were declared: then everything is computed.
+        cuts = self.cuts if all(v.shape[1:] == i.shape for v, i in zip(inputs, self.graph.inputs, strict=True)) else {}
         for step, node in enumerate(self.graph.nodes):
             module = self.layer(node.layer)
             usual = module.training
             read = tuple(values[v] for v in node.values)
-            if step in self.cuts:
-                read = (first_places(read[0], self.cuts[step]),)
+            if step in cuts:
+                read = (shortcuts.first_places(read[0], cuts[step]),)
             if node.training is not None:
                 module.train(node.training)
-            if len(values) in late:
+            if len(values) in late and not module._forward_hooks:  # whoever listens hears the layer as it is
                 values.append(cast(Activated, module).linear(*read))
                 masks.append(None)
             else:

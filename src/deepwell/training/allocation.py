@@ -21,20 +21,24 @@ _LARGE = 32 << 20
 """The largest size from which glibc maps; what its own rule comes to once tensors of that size have been freed."""
 _MOST_MAPPINGS = 65_536
 """glibc's default."""
+_kept: list[bool] = []
+"""Holds one entry inside."""
 
 
 @contextmanager
 def kept() -> Iterator[bool]:
     """Freed memory stays with the process inside; whether the C library could be told so."""
     library = _glibc()
-    if library is None:
-        yield False
+    if library is None or _kept:  # within another, which gives everything back at its end
+        yield library is not None
         return
+    _kept.append(True)
     library.mallopt(_MMAP_MAX, 0)
     library.mallopt(_TRIM_THRESHOLD, _NEVER)
     try:
         yield True
     finally:
+        _kept.clear()
         library.mallopt(_MMAP_MAX, _MOST_MAPPINGS)
         library.mallopt(_MMAP_THRESHOLD, _LARGE)
         library.mallopt(_TRIM_THRESHOLD, 2 * _LARGE)

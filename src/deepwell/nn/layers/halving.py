@@ -4,7 +4,8 @@ Unusual: on a processor this takes about half the time of torch's own kernel, wh
 window and scatters by it. Here the way back compares instead: what came out went in, so the first of two neighbours that is
 equal to it, bit for bit, gets the gradient, and the second the rest. Bits are compared and masked as whole numbers, which
 processors do fastest where they are short: with float32 only the way there gains. The order (along the last length first) is
-that of reading, so ties go where torch and TensorFlow let them go. `python -m benchmarks.places` measures it.
+that of reading, so ties go where torch and TensorFlow let them go, but for 0 and -0, which are told apart.
+`python -m benchmarks.places pooling` measures it.
 """
 
 from __future__ import annotations
