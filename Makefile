@@ -37,7 +37,8 @@ FAULT_TESTS := tests/faults tests/training/test_loop_state.py tests/training/tes
 faults: .venv/developing
 	OMP_NUM_THREADS=1 DEEPWELL_FAULTS=long $(BIN)/python -m pytest -p tests.faults.table $(FAULT_TESTS) $(FAULTS)
 
-# The engine beside loops by hand and Keras, then the classic first script beside Keras (20 minutes; `make bench-keras` before); e.g. make bench BENCH="--pairs 1 --rows convnet,mlp --no-keras".
+# The engine beside loops by hand and Keras, e.g. make bench BENCH="--pairs 1 --rows convnet,mlp --no-keras"; then the classic
+# first script beside Keras on its backends, 15 minutes (`make bench-keras` installs Keras).
 BENCH ?= --save
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.side_by_side $(BENCH)

@@ -123,6 +123,13 @@ def test_a_layer_of_the_closed_set_that_computes_something_else_is_refused() -> 
 
     assert "layers.Layer that holds one" in told.value.repair
 
+    class Negated:
+        def call(self, x: Any) -> Any:
+            return -x
+
+    with pytest.raises(ConfigError, match="Mixed is a Dense with a `call` of its own"):
+        type("Mixed", (Negated, layers.Dense), {})
+
     class Wide(layers.Dense):  # type: ignore[misc]
         def __init__(self, **options: Any) -> None:
             super().__init__(7, **options)

@@ -1,12 +1,14 @@
 """How a machine runs a fit: short fits are not measured, trials change nothing, bfloat16 needs a measurement."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from deepwell.keras import Layer, Model, Sequential, layers, planning
+from deepwell.keras import Layer, Model, Sequential, engine, layers, planning
 from deepwell.training import plan as plans
 from deepwell.training import probe
 from deepwell.training.trial import Trial
@@ -137,3 +139,19 @@ def test_a_measured_fit_ends_as_one_with_the_same_plan_given(monkeypatch: pytest
     monkeypatch.setattr(planning, "FEWEST_STEPS", 10**9)
     second = trained(fixed)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_memory_is_kept_where_there_are_enough_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    @contextlib.contextmanager
+    def kept() -> Iterator[bool]:
+        seen.append(1)
+        yield True
+
+    monkeypatch.setattr(engine, "kept", kept)
+    model = net()
+    model.fit(X, Y, batch_size=64, epochs=9, verbose=0)
+    assert not seen, "90 steps are few"
+    model.fit(X, Y, batch_size=64, epochs=10, verbose=0)
+    assert seen == [1]

@@ -86,6 +86,15 @@ def test_other_sizes_than_declared_are_computed_in_full(side):
     torch.testing.assert_close(network({"x": x})[0]["y"], by_hand(network, x))
 
 
+@pytest.mark.parametrize("shape", [(28, 28, 3), (20, 20, 1), (28, 1)])
+def test_a_shape_that_cannot_be_computed_is_named(shape):
+    network = GraphNetwork(chain((28, 28, 1), *classic(), B["Dense"](3)))
+    with pytest.raises(
+        ConfigError, match=r"the layer 'l0': the input 'x' takes \(None, 28, 28, 1\); the shape received"
+    ):
+        network.run((noise(2, *shape),), (None,))
+
+
 def test_whoever_listens_hears_each_layer_as_it_is():
     network, heard = GraphNetwork(chain((28, 28, 1), *classic())), []
     for key in ("l0", "l1"):

@@ -43,7 +43,8 @@ class BlockLayer(Layer):
 
     def __init_subclass__(cls) -> None:
         """Raises ConfigError for a subclass that computes something else: a Block is data, and would not hear of it."""
-        own = next((name for name in ("call", "build", "compute_output_shape") if name in cls.__dict__), None)
+        names = ("call", "build", "compute_output_shape")
+        own = next((name for name in names if getattr(cls, name, None) is not getattr(BlockLayer, name, None)), None)
         if own is not None:
             raise ConfigError(
                 f"{cls.__name__} is a {cls.kind.__name__} with a `{own}` of its own, which is not offered",

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deepwell.core.errors import BundleError, ConfigError, nearest
+from deepwell.core.errors import BundleError, ConfigError, DeepwellError, nearest
 from deepwell.nn import shortcuts
 from deepwell.nn.blocks.base import Activated, Block, Mask, Shape, shown
 from deepwell.nn.freezing import freeze
@@ -201,10 +201,30 @@ class GraphNetwork(nn.Module):
         return found, None
 
     def run(self, inputs: tuple[Tensor, ...], masks: tuple[Mask, ...]) -> tuple[tuple[Tensor, ...], tuple[Mask, ...]]:
-        """Inputs and their masks in the order of graph.inputs -> outputs and their masks in the order of graph.outputs."""
-        values, beside, _ = self._values(inputs, masks)
+        """Inputs and their masks in the order of graph.inputs -> outputs and their masks in the order of graph.outputs.
+
+        Other lengths than declared are computed where the layers can. Raises ConfigError, naming the layer, where they cannot.
+        """
+        try:
+            values, beside, _ = self._values(inputs, masks)
+        except DeepwellError:
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
+            self._explain(inputs, error)
+            raise
         places = self.graph.outputs.values()
         return tuple(values[place] for place in places), tuple(beside[place] for place in places)
+
+    def _explain(self, inputs: tuple[Tensor, ...], error: Exception) -> None:
+        """Raise ConfigError where an input has not the shape that was declared; the layer is the one that reads it."""
+        for number, (value, entry) in enumerate(zip(inputs, self.graph.inputs, strict=True)):
+            pairs = list(zip(entry.shape, value.shape[1:], strict=False))
+            if value.dim() != len(entry.shape) + 1 or any(wanted not in (None, side) for wanted, side in pairs):
+                reader = next((node.layer for node in self.graph.nodes if number in node.values), entry.name)
+                raise ConfigError(
+                    f"the layer {reader!r}: the input {entry.name!r} takes {shown(entry.shape)}; the shape received is "
+                    f"{tuple(value.shape)}, and it cannot be computed: {error}"
+                ) from None
 
     def _values(
         self, inputs: tuple[Tensor, ...], given: tuple[Mask, ...]

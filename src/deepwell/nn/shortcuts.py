@@ -44,7 +44,8 @@ def waiting(graph: Graph) -> dict[int, int]:
 
 def cuts(graph: Graph) -> dict[int, Places]:
     """Step -> how many places of each length its layer is given, counted from the beginning; the others get all there are."""
-    full, needed = [_places(shape) for shape in graph.shapes], _needed(graph)
+    full = [_places(shape) for shape in graph.shapes]
+    needed = _needed(graph, full)
     made, found = list(full), dict[int, Places]()
     for value, step in enumerate(graph.origins, start=len(graph.inputs)):
         node, block = graph.nodes[step], graph.layers[graph.nodes[step].layer]
@@ -76,9 +77,8 @@ def spent(graph: Graph) -> dict[int, list[int]]:
     return found
 
 
-def _needed(graph: Graph) -> dict[int, Places]:
-    """Value -> how many of its places are read at all; values that nobody reads are left out."""
-    full = [_places(shape) for shape in graph.shapes]
+def _needed(graph: Graph, full: list[Places]) -> dict[int, Places]:
+    """Value -> how many of its places are read at all; values that nobody reads are left out. full: all places of each."""
     found = {value: full[value] for value in graph.outputs.values()}
     for value, step in reversed(list(enumerate(graph.origins, start=len(graph.inputs)))):
         node, block = graph.nodes[step], graph.layers[graph.nodes[step].layer]
