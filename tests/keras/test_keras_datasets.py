@@ -1,26 +1,19 @@
-"""Data sets of the door: found, downloaded from a local server that breaks off and lies, read without running code.
-
-The files are made here in the form of the published ones; real Keras prepares the same files for comparison.
-"""
+"""Data sets of the door, made here in the form of the published ones; real Keras prepares the same files for comparison."""
 
 import gzip
 import hashlib
 import io
 import json
 import os
-import pickle
 import struct
 import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.keras.file_server import Evil, objects, remote
 
-from deepwell.core.errors import ConfigError, DataError, RunError, UsageError
+from deepwell.core.errors import ConfigError, DataError
 from deepwell.keras import datasets
 from deepwell.keras.datasets import (
     archives,
@@ -28,282 +21,14 @@ from deepwell.keras.datasets import (
     cifar10,
     cifar100,
     fashion_mnist,
-    files,
     imdb,
     mnist,
-    plain,
     reuters,
 )
-from deepwell.keras.datasets.files import DataSet, Remote
 
+pytestmark = pytest.mark.usefixtures("home")
 
-class Server(ThreadingHTTPServer):
-    """files: path -> bytes. breaks: how many answers end half-way. ranges: whether parts are served. asked: what came in."""
 
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.breaks, self.ranges, self.asked = {}, 0, True, []
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_address[1]}/"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        data, span = self.server.files.get(self.path.lstrip("/")), self.headers.get("Range")
-        self.server.asked.append((self.path.lstrip("/"), span))
-        if data is None:
-            self.send_error(404)
-            return
-        begin = int(span.removeprefix("bytes=").rstrip("-")) if span and self.server.ranges else 0
-        if begin >= len(data):
-            self.send_error(416)
-            return
-        self.send_response(206 if begin else 200)
-        if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - begin))
-        self.end_headers()
-        part = data[begin:]
-        if self.server.breaks:
-            self.server.breaks -= 1
-            part = part[: len(part) // 2]
-        self.wfile.write(part)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    found = Server()
-    thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
-    thread.join()
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """An empty machine: no data, no cache, and nobody waits."""
-    monkeypatch.setenv("DEEPWELL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.delenv("DEEPWELL_DATA", raising=False)
-    monkeypatch.setattr(files, "PAUSE", 0.0)
-    return tmp_path
-
-
-BYTES = bytes(range(256)) * 5000
-SET = DataSet("made")
-
-
-def remote(server, data=BYTES, name="made.bin", digest=None):
-    server.files[name] = data
-    return Remote(name, server.url + name, digest or hashlib.sha256(data).hexdigest())
-
-
-# downloads -----------------------------------------------------------------------------------------------------------
-def test_a_download_happens_once(server, home, capsys):
-    for _ in range(2):
-        path = SET.get(remote(server))
-        assert path == home / "cache" / "datasets" / "made" / "made.bin"
-        assert path.read_bytes() == BYTES
-    assert server.asked == [("made.bin", None)]
-    assert capsys.readouterr().err == "downloading made.bin (1.3 MB)\n"
-    assert [p.name for p in path.parent.iterdir() if p.name != ".lock"] == ["made.bin"]
-
-
-def test_a_terminal_sees_how_far_it_is(server, capsys, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    SET.get(remote(server))
-    said = capsys.readouterr().err
-    assert said.startswith("\rdownloading made.bin ")
-    assert said.endswith("\rdownloading made.bin 100% of 1.3 MB \n")
-
-
-def test_a_file_without_a_checksum_is_taken_as_it_comes(server, home):
-    folder = home / "cache" / "datasets" / "made"
-    folder.mkdir(parents=True)
-    (folder / "made.bin.part").write_bytes(b"x")
-    server.files["made.bin"] = BYTES
-    assert SET.get(Remote("made.bin", server.url + "made.bin", "")).read_bytes() == BYTES
-
-
-def test_one_at_a_time_downloads_into_a_folder(server, home):
-    from deepwell.store.lock import own
-
-    folder = home / "cache" / "datasets" / "made"
-    folder.mkdir(parents=True)
-    with own(folder), pytest.raises(UsageError, match="owns this directory"):
-        SET.get(remote(server))
-
-
-@pytest.mark.parametrize("breaks", [1, 3])
-def test_a_download_that_breaks_off_goes_on_where_it_ended(server, breaks):
-    server.breaks = breaks
-    assert SET.get(remote(server)).read_bytes() == BYTES
-    begun = [int(span[6:-1]) for _, span in server.asked if span]
-    assert begun == sorted(begun)
-    assert len(begun) == breaks
-    assert begun[0] == len(BYTES) // 2
-
-
-def test_a_later_process_goes_on(server, home):
-    folder = home / "cache" / "datasets" / "made"
-    folder.mkdir(parents=True)
-    (folder / "made.bin.part").write_bytes(BYTES[:1000])
-    assert SET.get(remote(server)).read_bytes() == BYTES
-    assert server.asked == [("made.bin", "bytes=1000-")]
-
-
-@pytest.mark.parametrize("left", [b"x" * 1000, b"x" * len(BYTES), b"x" * (len(BYTES) + 5), BYTES])
-def test_a_wrong_beginning_is_thrown_away(server, home, left):
-    folder = home / "cache" / "datasets" / "made"
-    folder.mkdir(parents=True)
-    (folder / "made.bin.part").write_bytes(left)
-    assert SET.get(remote(server)).read_bytes() == BYTES
-
-
-def test_a_server_without_ranges_sends_all_again(server):
-    server.ranges, server.breaks = False, 1
-    assert SET.get(remote(server)).read_bytes() == BYTES
-
-
-def test_an_old_md5_is_known_by_its_length(server):
-    assert SET.get(remote(server, digest=hashlib.md5(BYTES).hexdigest())).read_bytes() == BYTES
-
-
-def test_other_bytes_than_published_are_refused(server, home):
-    with pytest.raises(RunError, match="gave other bytes than were published"):
-        SET.get(remote(server, digest="0" * 64))
-    assert not list(home.rglob("made.bin*"))
-
-
-def test_without_network_the_error_says_which_file_goes_where(server, home):
-    gone = Remote("made.bin", "http://127.0.0.1:9/made.bin", "0" * 64)
-    with pytest.raises(DataError) as caught:
-        SET.get(gone)
-    assert "made.bin is not on this machine and could not be downloaded from http://127.0.0.1:9/made.bin" in str(
-        caught.value
-    )
-    assert f"put the file at {home / 'cache' / 'datasets' / 'made' / 'made.bin'}, or set DEEPWELL_DATA" in str(
-        caught.value
-    )
-    with pytest.raises(DataError, match="Not Found"):
-        SET.get(Remote("other", server.url + "other", "0" * 64))
-
-
-def test_a_connection_that_gives_nothing_ends_in_words(server):
-    server.breaks = 10**6
-    with pytest.raises(DataError, match="breaks off again and again"):
-        SET.get(remote(server, data=b"x"))
-
-
-@pytest.mark.parametrize("place", ["here", "made", "datasets/made", "datasets", ""])
-def test_files_of_the_user_come_first_and_are_not_downloaded(server, home, monkeypatch, place):
-    monkeypatch.setenv("DEEPWELL_DATA", str(home / "data"))
-    folder = home / "data" / place
-    folder.mkdir(parents=True)
-    (folder / "made.bin").write_bytes(b"mine")
-    assert DataSet("made", ("here",)).get(remote(server)).read_bytes() == b"mine"
-    assert server.asked == []
-
-
-def test_keras_s_own_cache_serves_too(server, home):
-    folder = home / "keras" / "datasets"
-    folder.mkdir(parents=True)
-    (folder / "made.bin").write_bytes(b"mine")
-    assert SET.get(remote(server)).read_bytes() == b"mine"
-    assert SET.get(remote(server), str(folder / "made.bin")).read_bytes() == b"mine"
-    assert SET.get(remote(server), "other.bin").name == "other.bin"  # another name of the same file
-
-
-# pickles without unpickling ------------------------------------------------------------------------------------------
-def objects(lists):
-    array = np.empty(len(lists), object)
-    array[:] = lists
-    return array
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.binary(), inner) | st.tuples(inner, inner),
-    max_leaves=20,
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(values, st.sampled_from([2, 3, 4, 5]))
-def test_plain_values_are_read_as_they_were_written(value, protocol):
-    assert plain.read(pickle.dumps(value, protocol)) == value
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.lists(st.integers(-300, 100_000), max_size=30), min_size=1, max_size=5), st.sampled_from([2, 3, 4, 5])
-)
-def test_arrays_of_lists_are_read(lists, protocol):
-    lists = [[*one, i] for i, one in enumerate(lists)]  # of unequal contents, so that none is shared
-    assert plain.read(pickle.dumps(objects(lists), protocol)) == lists
-
-
-def test_arrays_of_lists_as_python_2_wrote_them():
-    text = (
-        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85U\x01b\x87Rq\x03(K\x01K\x02\x85"
-        b"cnumpy\ndtype\nq\x04U\x02O8K\x00K\x01\x87Rq\x05(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tb\x89]q\x06("
-        b"]q\x07(K\x01M\x10'J\x70\x11\x01\x00\x8a\x02\x00\x01e]r\x00\x01\x00\x00K\x05aetb."
-    )
-    assert plain.read(text) == [[1, 10_000, 70_000, 256], [5]]
-
-
-@pytest.mark.parametrize("protocol", [2, 3, 4])
-@pytest.mark.parametrize("dtype", ["u1", "<i8", ">i4", "f4", "b1"])
-def test_arrays_of_numbers_are_read(dtype, protocol):
-    array = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
-    for one in (array, np.asfortranarray(array), array[:0]):
-        found = plain.read(pickle.dumps({"data": one}, protocol))["data"]
-        np.testing.assert_array_equal(found, one)
-        assert found.dtype == one.dtype.newbyteorder("=")
-
-
-class Evil:
-    def __reduce__(self):
-        return (print, ("run!",))
-
-
-@pytest.mark.parametrize("protocol", [2, 4])
-def test_nothing_is_run(protocol, capsys):
-    for value in (Evil(), [Evil()], objects([Evil()]), Path("x"), np.random.default_rng, {1, 2}):
-        with pytest.raises(DataError, match=r"pickle (names|holds)"):
-            plain.read(pickle.dumps(value, protocol))
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("damaged", [b"t.", b"]e.", b"(t(", b"}q\x00Nh\x00s."], ids=["mark", "list", "end", "itself"])
-def test_pickles_that_end_too_early_or_hold_themselves_are_refused_in_words(damaged):
-    with pytest.raises(DataError, match="damaged or of a form that is not read here"):
-        plain.read(damaged)
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_damaged_pickles_end_in_words_or_in_plain_values(data):
-    whole = bytearray(pickle.dumps({"labels": [1, 300, 70_000], "data": np.arange(6, dtype="u1")}, 2))
-    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=4)):
-        whole[place] = data.draw(st.integers(0, 255))
-    try:
-        found = plain.read(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
-    except DataError:
-        return
-    assert isinstance(found, dict | list | tuple | int | float | str | bytes | np.ndarray | None)
-
-
-# the sets ------------------------------------------------------------------------------------------------------------
 def npz(path, **arrays):
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays)
